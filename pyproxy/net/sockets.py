@@ -1,0 +1,98 @@
+"""Listening and upstream sockets with the options a policy asks for. Linux only: TCP_KEEPIDLE and its siblings."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import socket
+import struct
+
+from pyproxy.settings import Keepalive, Listener
+
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+
+
+def apply_keepalive(sock: socket.socket, keepalive: Keepalive) -> None:
+    """Turn keepalive on, in the order in which Envoy Gateway lists the options for Envoy.
+
+    Set on the listening socket before bind, as STATE_PREBIND; Linux lets accepted sockets inherit them. Raises
+    ``OSError`` for a value that the kernel refuses, which ``policy`` has excluded.
+    """
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    if keepalive.probes is not None:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, keepalive.probes)
+    if keepalive.idle is not None:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, keepalive.idle)
+    if keepalive.interval is not None:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, keepalive.interval)
+
+
+def read_back_keepalive(sock: socket.socket) -> Keepalive | None:
+    """What the kernel has for ``sock``: ``None`` if keepalive is off."""
+    if not sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE):
+        return None
+    return Keepalive(
+        probes=sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT),
+        idle=sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE),
+        interval=sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL),
+    )
+
+
+def listen(listener: Listener, *, backlog: int = 4096) -> socket.socket:
+    """The bound, listening, non-blocking socket of ``listener``. Raises ``OSError`` if it can't be bound."""
+    family = socket.AF_INET6 if ":" in listener.address else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setblocking(False)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if listener.address == "::" else 1)
+        if listener.keepalive is not None:
+            apply_keepalive(sock, listener.keepalive)
+        sock.bind((listener.address, listener.port))
+        sock.listen(backlog)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def set_nodelay(sock: socket.socket) -> None:
+    """Send small writes at once; the peer may have gone already, which the transport then reports."""
+    with contextlib.suppress(OSError):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def reset_on_close(sock: socket.socket) -> None:
+    """Make closing ``sock`` send RST and nothing else (SO_LINGER with no time)."""
+    with contextlib.suppress(OSError):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+
+
+def has_news(sock: socket.socket) -> bool:
+    """Whether an idle connection has bytes or its end waiting, so that it can't be used for another request."""
+    try:
+        sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def node_address() -> str:
+    """The machine's own address as Envoy's local_info has it: the first IPv4 address of an interface but loopback.
+
+    127.0.0.1 where there is none. Envoy writes it into x-forwarded-for for clients on loopback.
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        for _, name in socket.if_nameindex():
+            request = struct.pack("256s", name.encode()[:15])
+            try:
+                reply = fcntl.ioctl(sock.fileno(), 0x8915, request)  # SIOCGIFADDR
+            except OSError:
+                continue  # the interface has no IPv4 address
+            address = socket.inet_ntoa(reply[20:24])
+            if not address.startswith("127."):
+                return address
+    return "127.0.0.1"

@@ -1,0 +1,100 @@
+"""The life of one pyproxy process: bind, serve, drain on a signal, end."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from pyproxy.net.listener import HttpListener
+from pyproxy.net.sockets import node_address
+from pyproxy.observe.access_log import AccessLog
+from pyproxy.settings import Settings
+
+
+class StartError(Exception):
+    """The process can't serve what it was asked to: an address is taken, a file can't be written."""
+
+
+class App:
+    """Serves ``settings`` until it is told to stop."""
+
+    def __init__(self, settings: Settings, *, access_log: AccessLog | None = None) -> None:
+        self.settings = settings
+        self.listeners: list[HttpListener] = []
+        self._access_log = access_log
+        self.draining = False
+
+    async def start(self) -> None:
+        """Bind every listener. Raises ``StartError`` and leaves nothing bound if one can't be."""
+        loop = asyncio.get_running_loop()
+        node = node_address()
+        for listener_settings in self.settings.listeners:
+            listener = HttpListener(listener_settings, loop=loop, node_address=node, access_log=self._access_log)
+            try:
+                await listener.start()
+            except OSError as error:
+                await self.close()
+                where = f"{listener_settings.address} port {listener_settings.port}"
+                raise StartError(f"listener {listener_settings.name}: can't listen on {where}: {error.strerror}") from error
+            self.listeners.append(listener)
+
+    async def drain(self, seconds: float) -> bool:
+        """Take no more connections and let those there are finish; whether all did in time."""
+        self.draining = True
+        results = await asyncio.gather(*(listener.drain(seconds) for listener in self.listeners))
+        return all(results)
+
+    async def close(self) -> None:
+        """End everything at once."""
+        for listener in self.listeners:
+            await listener.close()
+
+
+class StopSignals:
+    """SIGTERM and SIGINT: the first asks to stop, the second forces it."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+        self.forced = asyncio.Event()
+
+    def __enter__(self) -> StopSignals:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._received)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+
+    def _received(self) -> None:
+        if self.asked.is_set():
+            self.forced.set()
+        self.asked.set()
+
+
+async def stop_gracefully(app: App, signals: StopSignals, seconds: float) -> bool:
+    """Drain until all is done, ``seconds`` have passed or a second signal comes; whether nothing was cut off."""
+    drain = asyncio.ensure_future(app.drain(seconds))
+    forced = asyncio.ensure_future(signals.forced.wait())
+    await asyncio.wait((drain, forced), return_when=asyncio.FIRST_COMPLETED)
+    finished = drain.done() and drain.result()
+    for task in (drain, forced):
+        task.cancel()
+    await asyncio.gather(drain, forced, return_exceptions=True)
+    await app.close()
+    return finished
+
+
+def run(main: Callable[[], Coroutine[Any, Any, int]], *, loop: str) -> int:
+    """Run ``main`` on the event loop called ``loop``: ``uvloop`` or ``asyncio``."""
+    if loop == "uvloop":
+        import uvloop
+
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(main())
+    with asyncio.Runner() as runner:
+        return runner.run(main())

@@ -1,0 +1,279 @@
+"""Envoy's own rules for the lines of an HTTP/1.1 head, around h11's grammar.
+
+A head goes through three steps: ``split_lines`` brings the line ends and folds of RFC 9112 section 5.2 into one form,
+``parse_request_line`` / ``parse_status_line`` read the first line as Envoy's parser does, and the ``check_*`` functions
+apply what Envoy's codec refuses and h11 lets through. Each returns its result or a ``Fault`` and never raises.
+Every rule was measured on Envoy 1.40; where pyproxy is stricter, docs/rationale.md says so.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from pyproxy.errors import Fault, Source
+from pyproxy.settings import HttpOptions, Underscores
+from pyproxy.wire.messages import Headers
+
+METHODS = frozenset(
+    b"ACL BIND CHECKOUT CONNECT COPY DELETE GET HEAD LINK LOCK MERGE MKACTIVITY MKCALENDAR MKCOL MOVE NOTIFY OPTIONS "
+    b"PATCH POST PROPFIND PROPPATCH PURGE PUT QUERY REBIND REPORT SEARCH SOURCE SUBSCRIBE TRACE UNBIND UNLINK UNLOCK "
+    b"UNSUBSCRIBE".split()
+)
+"""The methods Envoy's HTTP/1 codec knows; any other is a 400 (``allow_custom_methods`` is off)."""
+
+METHOD_FIRST_BYTES = frozenset(method[0] for method in METHODS)
+"""Envoy refuses a connection at its first byte when no method starts with it."""
+
+# Separators of the request line may be runs of blanks (measured); the target has none. A line with a second word only
+# is HTTP/0.9, which the version gate answers.
+_REQUEST_LINE = re.compile(rb"([^ \t]+)[ \t]+([^ \t]+)(?:[ \t]+([^ \t]+))?[ \t]*")
+_VERSION = re.compile(rb"HTTP/([0-9])\.([0-9])")
+_STATUS_LINE = re.compile(rb"HTTP/[0-9]\.([0-9])[ \t]+([0-9]{1,3})(?:[ \t][^\x00]*)?")
+
+# RFC 3986 schemes and, behind them, the characters Envoy takes in an authority.
+_ORIGIN_FORM = re.compile(rb"[/*][\t\x0c!-~]*")
+_ABSOLUTE_FORM = re.compile(rb"([A-Za-z][A-Za-z0-9+.\-]*)://([A-Za-z0-9!$%&'()*+,\-.:;=@\[\]_~]*)([/?][\t\x0c!-~]*)?")
+_HOST_PORT = re.compile(rb"(?:[^:\[\]]+|\[[^\[\]]*\])(?::([0-9]{1,5}))?")
+_AUTHORITY_FORM = re.compile(rb"[A-Za-z0-9!$%&'()*+,\-.:;=@\[\]_~]*(?:[/?][\t\x0c!-~]*)?")
+
+_TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 section 5.6.2
+_FIELD_VALUE_BAD = re.compile(rb"[^\t\x20-\x7e\x80-\xff]")  # RFC 9110 section 5.5
+_AUTHORITY_BAD = re.compile(rb"[^A-Za-z0-9!$%&'()*+,\-.:;=@\[\]_~]")
+_DIGITS = re.compile(rb"[0-9]+")
+
+CONTENT_LENGTH_LIMIT = 2**64
+"""Envoy counts lengths in 64 bits; measured, 2^63 is taken and 2^64 refused."""
+
+MAX_TRAILER_BYTES = 61_440
+"""Limit of a trailer section, and of an unfinished chunk header (60 KiB, measured)."""
+
+CONNECTION_TOKENS_LIMIT = 10
+"""A Connection header with ten or more tokens is refused (Envoy, ``MAX_ALLOWED_NOMINATED_HEADERS``)."""
+
+# Where Envoy keeps one entry for a name (its "inline" headers), further lines are joined to the first with a comma
+# and nothing else; any other name keeps a line each. Measured name by name.
+MERGED_REQUEST_HEADERS = frozenset(
+    b"accept accept-encoding access-control-request-headers access-control-request-method authorization cache-control "
+    b"connection content-type expect grpc-accept-encoding grpc-timeout if-match if-modified-since if-none-match "
+    b"if-unmodified-since keep-alive origin pragma proxy-connection referer te upgrade user-agent via "
+    b"x-client-trace-id x-forwarded-client-cert x-forwarded-for x-forwarded-host x-forwarded-port x-forwarded-proto "
+    b"x-request-id x-envoy-attempt-count x-envoy-decorator-operation x-envoy-downstream-service-cluster "
+    b"x-envoy-downstream-service-node x-envoy-expected-rq-timeout-ms x-envoy-external-address x-envoy-force-trace "
+    b"x-envoy-hedge-on-per-try-timeout x-envoy-internal x-envoy-ip-tags x-envoy-is-timeout-retry x-envoy-max-retries "
+    b"x-envoy-original-host x-envoy-original-path x-envoy-retriable-header-names x-envoy-retriable-status-codes "
+    b"x-envoy-retry-grpc-on x-envoy-retry-on x-envoy-upstream-alt-stat-name x-envoy-upstream-rq-per-try-timeout-ms "
+    b"x-envoy-upstream-rq-timeout-alt-response x-envoy-upstream-rq-timeout-ms "
+    b"x-envoy-upstream-stream-duration-ms".split()
+)
+MERGED_RESPONSE_HEADERS = frozenset(
+    b"access-control-allow-credentials access-control-allow-headers access-control-allow-methods "
+    b"access-control-allow-origin access-control-expose-headers access-control-max-age age cache-control connection "
+    b"content-encoding content-type date etag expires grpc-message grpc-status keep-alive last-modified location "
+    b"proxy-connection proxy-status server upgrade vary via x-envoy-attempt-count x-envoy-decorator-operation "
+    b"x-envoy-degraded x-envoy-immediate-health-check-fail x-envoy-ratelimited x-envoy-upstream-canary "
+    b"x-envoy-upstream-healthchecked-cluster x-envoy-upstream-service-time x-request-id".split()
+)
+
+
+def codec_error(detail: str = "http1.codec_error", status: int = 400) -> Fault:
+    """A request that Envoy's codec refuses, with its response_code_details."""
+    return Fault(Source.DOWNSTREAM, "codec_error", status, "DPE", detail)
+
+
+PROTOCOL_ERROR = Fault(
+    Source.UPSTREAM, "protocol_error", 502, "UPE", "upstream_reset_before_response_started{protocol_error}"
+)
+"""A response that Envoy's codec refuses; the client gets 502 where its response has not begun."""
+
+
+def head_end(buffer: bytes | bytearray, start: int) -> int:
+    """Offset behind the blank line that ends a head, or -1. CRLF and LF both end a line (RFC 9112 section 2.2)."""
+    crlf = buffer.find(b"\n\r\n", start)
+    lf = buffer.find(b"\n\n", start, crlf + 2 if crlf >= 0 else len(buffer))
+    if lf >= 0:
+        return lf + 2
+    return crlf + 3 if crlf >= 0 else -1
+
+
+def split_lines(head: bytes) -> list[bytes]:
+    """The lines of a whole head without line ends; a folded line is joined to the one before (RFC 9112 section 5.2).
+
+    Only the line end goes: the blanks of the fold stay as they are (measured).
+    """
+    lines = [line[:-1] if line[-1:] == b"\r" else line for line in head.split(b"\n")]
+    while lines and not lines[-1]:
+        lines.pop()
+    if any(line[:1] in (b" ", b"\t") for line in lines[2:]):
+        unfolded = lines[:2]
+        for line in lines[2:]:
+            if line[:1] in (b" ", b"\t"):
+                unfolded[-1] += line
+            else:
+                unfolded.append(line)
+        return unfolded
+    return lines
+
+
+def parse_request_line(line: bytes) -> tuple[bytes, bytes, int] | Fault:
+    """(method, target, minor version) of a request line; minor version -1 stands for anything but HTTP/1.0 and 1.1.
+
+    The target may still be one that ``split_target`` refuses.
+    """
+    match = _REQUEST_LINE.fullmatch(line)
+    if match is None:
+        return codec_error()
+    method, target, version = match.groups()
+    if method not in METHODS or not _is_target(method, target):
+        return codec_error()
+    if version is None:
+        # HTTP/0.9: what follows is no header.
+        return codec_error("low_version", 426)
+    numbers = _VERSION.fullmatch(version)
+    if numbers is None:
+        return codec_error()
+    major, minor = numbers.groups()
+    return method, target, int(minor) if major == b"1" and minor in b"01" else -1
+
+
+def _is_target(method: bytes, target: bytes) -> bool:
+    if _ORIGIN_FORM.fullmatch(target):
+        return True
+    if method == b"CONNECT":
+        return _AUTHORITY_FORM.fullmatch(target) is not None
+    match = _ABSOLUTE_FORM.fullmatch(target)
+    return match is not None and b"@@" not in match[2]
+
+
+def parse_status_line(line: bytes) -> tuple[int, int] | Fault:
+    """(status, minor version) of a status line; the reason phrase is dropped, as Envoy writes its own."""
+    match = _STATUS_LINE.fullmatch(line)
+    if match is None:
+        return PROTOCOL_ERROR
+    return int(match[2]), int(match[1])
+
+
+def split_target(method: bytes, target: bytes) -> tuple[bytes, bytes | None] | Fault:
+    """(path, authority or ``None``) of a valid target, by the rules of Envoy's codec for each form."""
+    if method == b"CONNECT":
+        # RFC 9112 section 3.2.3: authority-form is host and port.
+        port = _has_port(target)
+        return (b"", target) if port else codec_error("http1.invalid_url")
+    if target[:1] == b"/" or (target[:1] == b"*" and method == b"OPTIONS"):
+        return target, None
+    match = _ABSOLUTE_FORM.fullmatch(target)
+    if match is None or _has_port(match[2]) is None:
+        return codec_error("http1.invalid_url")
+    scheme, authority, path = match.groups()
+    scheme = scheme.lower()
+    if scheme == b"https":
+        return codec_error("http1.https_url_on_plaintext_connection", 403)
+    if scheme != b"http":
+        return codec_error("http1.invalid_scheme")
+    return path or b"/", authority
+
+
+def _has_port(authority: bytes) -> bool | None:
+    """Whether an authority ends in a port; ``None`` if it is no ``host`` or ``host:port``."""
+    host = authority.rpartition(b"@")[2]  # Envoy takes user information, and forwards it (measured)
+    match = _HOST_PORT.fullmatch(host)
+    if match is None or (match[1] and int(match[1]) > 65535):
+        return None
+    return bool(match[1])
+
+
+def split_fields(lines: Iterable[bytes]) -> Headers | None:
+    """Header lines as (lower-case name, value), or ``None`` if one of them is none (RFC 9112 section 5)."""
+    headers: Headers = []
+    for line in lines:
+        name, colon, value = line.partition(b":")
+        if not colon or _TOKEN.fullmatch(name) is None:
+            return None
+        headers.append((name.lower(), value.strip(b" \t")))
+    return headers
+
+
+def check_request_fields(headers: Headers, options: HttpOptions) -> Headers | Fault:
+    """Count, characters and underscores as Envoy's codec checks them; the headers that are left."""
+    if len(headers) > options.max_headers:
+        return codec_error("http1.too_many_headers", 431)
+    for _, value in headers:
+        if _FIELD_VALUE_BAD.search(value):
+            return codec_error("http1.invalid_characters")
+    if options.headers_with_underscores is not Underscores.ALLOW and any(b"_" in name for name, _ in headers):
+        if options.headers_with_underscores is Underscores.REJECT_REQUEST:
+            return codec_error("http1.unexpected_underscore")
+        return [field for field in headers if b"_" not in field[0]]
+    return headers
+
+
+def check_response_fields(headers: Headers, options: HttpOptions) -> Fault | None:
+    """Count and characters as Envoy's codec checks them."""
+    if len(headers) > options.max_headers or any(_FIELD_VALUE_BAD.search(value) for _, value in headers):
+        return PROTOCOL_ERROR
+    return None
+
+
+def merge(headers: Headers, names: frozenset[bytes]) -> Headers:
+    """Join repeated lines of ``names`` to the first with a comma; all others stay as they are."""
+    seen = [name for name, _ in headers if name in names]
+    if len(seen) == len(set(seen)):
+        return headers
+    merged: Headers = []
+    place: dict[bytes, int] = {}
+    for name, value in headers:
+        if name in place:
+            at = place[name]
+            first = merged[at][1]
+            merged[at] = name, first + b"," + value if first and value else first or value
+            continue
+        if name in names:
+            place[name] = len(merged)
+        merged.append((name, value))
+    return merged
+
+
+def framing(headers: Headers) -> tuple[int | None, bool] | str:
+    """(content length, chunked) by RFC 9112 section 6.3, or which rule is broken.
+
+    Two Content-Length lines are refused even if they are equal, and so is Content-Length beside Transfer-Encoding: both
+    are how requests are smuggled. ``"transfer_encoding"`` stands for a coding other than ``chunked`` alone.
+    """
+    lengths = [value for name, value in headers if name == b"content-length"]
+    codings = [value for name, value in headers if name == b"transfer-encoding"]
+    if lengths and codings:
+        return "both"
+    if codings:
+        return (None, True) if len(codings) == 1 and codings[0].lower() == b"chunked" else "transfer_encoding"
+    if not lengths:
+        return None, False
+    if len(lengths) > 1 or _DIGITS.fullmatch(lengths[0]) is None or int(lengths[0]) >= CONTENT_LENGTH_LIMIT:
+        return "content_length"
+    return int(lengths[0]), False
+
+
+def tokens(value: bytes) -> list[bytes]:
+    """The lower-case elements of a comma list, empty ones left out."""
+    return [token for part in value.lower().split(b",") if (token := part.strip(b" \t"))]
+
+
+def nominated_headers(connection: bytes) -> frozenset[bytes] | None:
+    """Headers that a request's Connection header takes away (RFC 9110 section 7.6.1), or ``None`` if it is refused.
+
+    Envoy refuses ten tokens and more, and taking away where a request came from.
+    """
+    names = tokens(connection)
+    if len([part for part in connection.split(b",") if part]) >= CONNECTION_TOKENS_LIMIT:
+        return None
+    if any(name in _NEVER_NOMINATED or name.startswith(b":") for name in names):
+        return None
+    return frozenset(names) - _NOT_NOMINATIONS
+
+
+_NEVER_NOMINATED = frozenset((b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto"))
+_NOT_NOMINATIONS = frozenset((b"close", b"keep-alive", b"upgrade", b"http2-settings", b"connection", b"te"))
+
+
+def authority_is_valid(authority: bytes) -> bool:
+    """Whether Envoy takes these bytes for a host (its ``authorityIsValid``)."""
+    return _AUTHORITY_BAD.search(authority) is None
