@@ -1,0 +1,117 @@
+"""A policy's status as Kubernetes shows it: ``status.ancestors`` in full, or one word in a table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import yaml
+
+from pyproxy.policy.attach import Ancestor, Attachment, key
+from pyproxy.policy.client_traffic_policy import GATEWAY_GROUP, ClientTrafficPolicy
+
+CONTROLLER_NAME = "gateway.envoyproxy.io/gatewayclass-controller"
+
+
+def status_objects(
+    policies: Sequence[ClientTrafficPolicy], attachment: Attachment, now: datetime
+) -> list[dict[str, Any]]:
+    """Each policy with its spec and its status in the shape of Gateway API's PolicyStatus."""
+    return [
+        {
+            "apiVersion": policy.api_version,
+            "kind": policy.kind,
+            "metadata": {"name": policy.metadata.name, "namespace": policy.metadata.namespace},
+            "spec": policy.spec.model_dump(mode="json", by_alias=True, exclude_unset=True),
+            "status": {
+                "ancestors": [
+                    _ancestor(ancestor, policy.metadata.generation, now)
+                    for ancestor in attachment.ancestors.get(key(policy.metadata), [])
+                ]
+            },
+        }
+        for policy in policies
+    ]
+
+
+def _ancestor(ancestor: Ancestor, generation: int, now: datetime) -> dict[str, Any]:
+    reference = {
+        "group": GATEWAY_GROUP,
+        "kind": "Gateway",
+        "name": ancestor.gateway,
+        "namespace": ancestor.namespace,
+    }
+    if ancestor.section:
+        reference["sectionName"] = ancestor.section
+    return {
+        "ancestorRef": reference,
+        "controllerName": CONTROLLER_NAME,
+        "conditions": [
+            {
+                "type": condition.type,
+                "status": "True" if condition.status else "False",
+                "reason": condition.reason,
+                "message": condition.message,
+                "observedGeneration": generation,
+                "lastTransitionTime": now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            }
+            for condition in ancestor.conditions
+        ],
+    }
+
+
+def format_status(
+    policies: Sequence[ClientTrafficPolicy], attachment: Attachment, *, output: str, now: datetime, since: datetime
+) -> str:
+    """``table`` (``NAME STATUS AGE``, as kubectl prints it), ``yaml`` or ``json``, with a newline at the end.
+
+    ``since``: when the policies were read; the age of one without a creationTimestamp.
+    """
+    if output == "table":
+        return _table(policies, attachment, now, since)
+    objects = status_objects(policies, attachment, now)
+    listing = {"apiVersion": "v1", "kind": "List", "items": objects}
+    if output == "json":
+        return json.dumps(listing, indent=2) + "\n"
+    return yaml.safe_dump(listing, sort_keys=False, width=120)
+
+
+def _table(
+    policies: Sequence[ClientTrafficPolicy], attachment: Attachment, now: datetime, since: datetime
+) -> str:
+    rows = [("NAME", "STATUS", "AGE")]
+    for policy in policies:
+        created = policy.metadata.creation_timestamp or since
+        seconds = max(0, int((now - created.astimezone(UTC)).total_seconds()))
+        rows.append((policy.metadata.name, summary(attachment, policy), format_age(seconds)))
+    widths = [max(len(row[column]) for row in rows) + 3 for column in range(2)]
+    return "".join(f"{row[0]:<{widths[0]}}{row[1]:<{widths[1]}}{row[2]}\n" for row in rows)
+
+
+def summary(attachment: Attachment, policy: ClientTrafficPolicy) -> str:
+    """The reason of the last Accepted condition, as the CRD's STATUS column shows it; empty without a target."""
+    reasons = [
+        condition.reason
+        for ancestor in attachment.ancestors.get(key(policy.metadata), [])
+        for condition in ancestor.conditions
+        if condition.type == "Accepted"
+    ]
+    return reasons[0] if reasons else ""
+
+
+def format_age(seconds: int) -> str:
+    """Like kubectl: ``5s``, ``3m10s``, ``5h2m``, ``3d4h``."""
+    minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86400
+    if seconds < 120:
+        return f"{seconds}s"
+    if minutes < 10:
+        return f"{minutes}m{seconds % 60}s" if seconds % 60 else f"{minutes}m"
+    if hours < 3:
+        return f"{minutes}m"
+    if hours < 8:
+        return f"{hours}h{minutes % 60}m" if minutes % 60 else f"{hours}h"
+    if hours < 48:
+        return f"{hours}h"
+    return f"{days}d{hours % 24}h" if days < 8 and hours % 24 else f"{days}d"
