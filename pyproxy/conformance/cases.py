@@ -139,7 +139,7 @@ def _framing() -> Iterator[Case]:
     yield Case("framing/leading blank lines", TODAY, (b"\r\n\r\n" + GET,))
     yield Case("framing/head in pieces", TODAY, (GET[:9], 0.03, GET[9:30], 0.03, GET[30:]))
     yield Case("framing/LF line ends", TODAY, (GET.replace(b"\r\n", b"\n"),))
-    yield Case("framing/half-close after the request", TODAY, (GET, 0.0), script=Script(pauses=(0.2,)), half_close=True)
+    yield Case("framing/half-close after the request", TODAY, (GET, 0.1), script=Script(pauses=(0.4,)), half_close=True)
     for status in (b"204 No Content", b"304 Not Modified"):
         reply = Script((b"HTTP/1.1 " + status + b"\r\netag: x\r\n\r\n",))
         yield Case(f"framing/response {status[:3].decode()}", TODAY, (GET, 0.05, GET), script=reply, responses=2)

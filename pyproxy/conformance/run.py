@@ -105,14 +105,8 @@ async def run_group(
     cases: Sequence[Case],
     done: Callable[[Result], None],
     *,
-    reference: SECONDS_APART = 0.6
-"""How much sooner or later than Envoy pyproxy may end a connection; a busy machine takes its share."""
-
-MakeSubject = EnvoySubject,
-    subject: SECONDS_APART = 0.6
-"""How much sooner or later than Envoy pyproxy may end a connection; a busy machine takes its share."""
-
-MakeSubject = PyproxySubject,
+    reference: MakeSubject = EnvoySubject,
+    subject: MakeSubject = PyproxySubject,
 ) -> None:
     """Start both proxies and run ``cases``, slow ones first; ``done`` gets each result as it comes."""
     sides = [_Side(reference, group), _Side(subject, group)]

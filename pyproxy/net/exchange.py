@@ -66,7 +66,8 @@ class Exchange:
     def __init__(self, connection: DownstreamConnection, request: RequestHead) -> None:
         self._connection = connection
         self.request = request
-        self.request_complete = not request.has_body and request.upgrade is None
+        # An upgrade and CONNECT make of all that follows one endless body.
+        self.request_complete = not request.has_body and request.upgrade is None and request.method != b"CONNECT"
         self._started = connection.loop.time()
         self._started_wall = time.time()
         self._request_done_at = self._started if self.request_complete else NEVER
@@ -104,6 +105,9 @@ class Exchange:
             connection.write(replies.CONTINUE)
         if request.authority is None:
             self._reply(400, "missing_host_header")
+            return
+        if request.method == b"QUERY" and not any(name == b"content-type" and value for name, value in request.headers):
+            self._reply(400, "query_missing_content_type")
             return
         if request.method == b"CONNECT":
             self._reply(404, "route_not_found", "NR")

@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from pyproxy.settings import EscapedSlashes, HttpOptions
 
 # Nothing to do: no escape, no backslash, no dot at the start of a segment, no double slash, only plain characters.
-_PLAIN = re.compile(rb"/(?:[A-Za-z0-9\-_~!$&'()*+,;=:@](?:[A-Za-z0-9\-._~!$&'()*+,;=:@])*(?:/|$))*")
+_PLAIN = re.compile(rb"/(?:[A-Za-z0-9\-_~!$&'()*+,;=:@][A-Za-z0-9\-._~!$&'()*+,;=:@]*(?:/|$))*")
 _ESCAPED_SLASH = re.compile(rb"%2[Ff]|%5[Cc]")
 _ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
 _MUST_ESCAPE = re.compile(rb"[\x00-\x20\"<>^`{|}\x7f-\xff]")
+_DOTS_WITH_PARAMETERS = re.compile(rb"(?<=/)(\.\.?);[^/]*")
 _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 
 
@@ -37,12 +38,12 @@ REJECT = Reject()
 
 def normalize(path: bytes, options: HttpOptions) -> bytes | Redirect | Reject:
     """The path to route and forward, or what the client gets instead. ``path`` starts with ``/``."""
-    plain, question, query = path.partition(b"?")
-    if _PLAIN.fullmatch(plain):
-        return path
     # Envoy refuses a fragment wherever it stands (``reject_path_with_fragment``).
     if b"#" in path:
         return REJECT
+    plain, question, query = path.partition(b"?")
+    if _PLAIN.fullmatch(plain):
+        return path
     redirect = False
     action = options.escaped_slashes
     if action is not EscapedSlashes.KEEP_UNCHANGED and _ESCAPED_SLASH.search(plain):
@@ -72,6 +73,8 @@ def _canonical(path: bytes) -> bytes | None:
     if b"%00" in path:
         return None
     path = path.replace(b"\\", b"/")
+    # Parameters behind a dot segment go with it, but only where its dots are not escaped (measured).
+    path = _DOTS_WITH_PARAMETERS.sub(rb"\1", path)
     path = _ESCAPE.sub(_unescape_unreserved, path)
     path = _MUST_ESCAPE.sub(lambda m: b"%%%02X" % m[0][0], path)
     return _remove_dot_segments(path)

@@ -60,8 +60,6 @@ def parse_request_head(head: bytes, options: HttpOptions) -> RequestHead | Fault
         authority = hosts[0]
     if authority is not None and not rules.authority_is_valid(authority):
         return rules.codec_error("http.invalid_authority")
-    if method == b"QUERY" and not any(name == b"content-type" for name, _ in fields):
-        return rules.codec_error()
     headers = _grammar(method, target, fields, has_host=bool(hosts))
     if isinstance(headers, Fault):
         return headers
