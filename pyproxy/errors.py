@@ -24,7 +24,7 @@ class PolicyError:
         return where + (f"{self.field}: {self.message}" if self.field else self.message)
 
 
-class PolicyErrors(Exception):  # noqa: N818 - it is a collection of errors, never one
+class PolicyErrors(Exception):
     """Every mistake of every document that was read, in file and line order."""
 
     def __init__(self, errors: Sequence[PolicyError]) -> None:

@@ -1,8 +1,8 @@
 """What a listener resolved to: the only thing the data path reads.
 
-Everything here is final: durations are seconds, names are what Envoy's configuration would carry, every default
-has been filled in by ``pyproxy.policy``. Instances are frozen, so one can be shared by all connections and swapped
-whole on reload. The names are those of Envoy's API (envoy.config.listener.v3, HttpConnectionManager, RouteConfiguration)
+Everything here is final: durations are seconds, names are what Envoy's configuration would carry, every default has
+been filled in by ``pyproxy.policy``. Instances are frozen, so one can be shared by all connections and swapped whole
+on reload. The names are those of Envoy's API (envoy.config.listener.v3, HttpConnectionManager, RouteConfiguration)
 and the comments beside each default say where Envoy Gateway or Envoy takes it from.
 """
 

@@ -129,10 +129,14 @@ def _framing() -> Iterator[Case]:
     yield Case("framing/POST without a body", TODAY, (get(method=b"POST"),))
     yield Case("framing/DELETE without a body", TODAY, (get(method=b"DELETE"),))
     yield Case("framing/GET with a body", TODAY, (get(b"Content-Length: 3") + b"abc",))
-    yield Case("framing/expect 100-continue", TODAY, (post + b"Expect: 100-continue\r\nContent-Length: 2\r\n\r\n", 0.1, b"ok"))
+    yield Case(
+        "framing/expect 100-continue", TODAY, (post + b"Expect: 100-continue\r\nContent-Length: 2\r\n\r\n", 0.1, b"ok")
+    )
     yield Case("framing/expect something else", TODAY, (get(b"Expect: the-unexpected"),))
     yield Case("framing/pipelined", TODAY, (GET * 3,), responses=3)
-    yield Case("framing/pipelined with bodies", TODAY, ((post + b"Content-Length: 3\r\n\r\nabc") * 2 + GET,), responses=3)
+    yield Case(
+        "framing/pipelined with bodies", TODAY, ((post + b"Content-Length: 3\r\n\r\nabc") * 2 + GET,), responses=3
+    )
     yield Case("framing/keep-alive", TODAY, (GET, 0.05, GET), responses=2)
     yield Case("framing/connection close", TODAY, (get(b"Connection: close"),))
     yield Case("framing/connection close, more behind it", TODAY, (get(b"Connection: close") + GET,))
@@ -187,7 +191,12 @@ def _headers() -> Iterator[Case]:
         "router's own": (b"X-Envoy-Max-Retries: 3", b"X-Envoy-Retry-On: reset", b"X-Envoy-Expected-Rq-Timeout-Ms: 1"),
         "client certificate": (b"X-Forwarded-Client-Cert: By=me",),
         "capitals": (b"X-Some-HEADER: VaLue",),
-        "hop-by-hop": (b"Connection: keep-alive, X-Gone", b"X-Gone: 1", b"Keep-Alive: 5", b"Proxy-Connection: keep-alive"),
+        "hop-by-hop": (
+            b"Connection: keep-alive, X-Gone",
+            b"X-Gone: 1",
+            b"Keep-Alive: 5",
+            b"Proxy-Connection: keep-alive",
+        ),
         "te trailers": (b"TE: trailers",),
         "te gzip": (b"TE: gzip",),
         "nominated x-forwarded-for": (b"Connection: x-forwarded-for",),
@@ -318,7 +327,9 @@ def _upstream_failures() -> Iterator[Case]:
     for name in ("closes before the head", "sends garbage"):
         request = get(host=b"www.example.com")
         yield Case(f"upstream/v0.6 {name}", GUIDE, (request,), script=broken[name])
-    yield Case("upstream/closes after each response", TODAY, (GET, 0.05, GET, 0.05, GET), Script(then="close"), responses=3)
+    yield Case(
+        "upstream/closes after each response", TODAY, (GET, 0.05, GET, 0.05, GET), Script(then="close"), responses=3
+    )
     yield Case("upstream/never answers", TODAY, (GET,), Script(()), quiet=17)
     slow = Script((OK_REPLY,), pauses=(0.3,))
     yield Case("upstream/answers late", TODAY, (GET + GET,), script=slow, responses=2, quiet=1)

@@ -1,6 +1,7 @@
 """What the kernel has for another process's sockets: the keepalive options of a listener and of a connection it took.
 
-The sockets are borrowed with pidfd_getfd(2), which needs the right to trace the process: the same user's child, or root.
+The sockets are borrowed with pidfd_getfd(2), which needs the right to trace the process: the same user's child, or
+root.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What was seen on the wire, brought into a form in which two proxies can be compared.
 
-Volatile values stand as ``<date>``, ``<uuid>`` and ``<ms>``. A chunked body is written as one chunk, as how a body is cut
-up depends on when its bytes came.
+Volatile values stand as ``<date>``, ``<uuid>`` and ``<ms>``. A chunked body is written as one chunk, as how a body is
+cut up depends on when its bytes came.
 """
 
 from __future__ import annotations

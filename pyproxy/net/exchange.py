@@ -16,7 +16,14 @@ from pyproxy.errors import Fault
 from pyproxy.net.timing import NEVER
 from pyproxy.observe.access_log import RequestLog
 from pyproxy.proxy import replies
-from pyproxy.proxy.headers import CHUNKED, downstream_response, is_internal, request_id_of, response_framing, upstream_request
+from pyproxy.proxy.headers import (
+    CHUNKED,
+    downstream_response,
+    is_internal,
+    request_id_of,
+    response_framing,
+    upstream_request,
+)
 from pyproxy.proxy.path import Redirect, Reject, normalize
 from pyproxy.proxy.request_id import format_request_id
 from pyproxy.wire.chunked import LAST_CHUNK, chunk

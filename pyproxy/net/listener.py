@@ -78,7 +78,9 @@ class HttpListener:
         """The connections to ``cluster``."""
         pool = self._pools.get(cluster)
         if pool is None:
-            pool = self._pools[cluster] = ClusterPool(cluster, self.loop, self.settings.http, self.settings.buffer_limit)
+            pool = self._pools[cluster] = ClusterPool(
+                cluster, self.loop, self.settings.http, self.settings.buffer_limit
+            )
         return pool
 
     def connection_closed(self) -> None:

@@ -86,7 +86,7 @@ class UpstreamConnection(asyncio.Protocol):
         self.remote_address = format_address(peer[0], peer[1])
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
+        self._transport = cast("asyncio.Transport", transport)
         limit = self._pool.buffer_limit
         self._transport.set_write_buffer_limits(high=limit, low=limit // 2)
 
@@ -236,7 +236,9 @@ class UpstreamConnection(asyncio.Protocol):
 class ClusterPool:
     """The connections of one cluster."""
 
-    def __init__(self, cluster: Cluster, loop: asyncio.AbstractEventLoop, options: HttpOptions, buffer_limit: int) -> None:
+    def __init__(
+        self, cluster: Cluster, loop: asyncio.AbstractEventLoop, options: HttpOptions, buffer_limit: int
+    ) -> None:
         self.cluster = cluster
         self.options = options
         self.buffer_limit = buffer_limit

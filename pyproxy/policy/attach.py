@@ -1,8 +1,8 @@
 """Which policy applies to which listener, as Envoy Gateway decides it.
 
-Policies with a section name go first, then those for a whole Gateway; within each the older first, then by namespace and
-name. The first to claim a listener keeps it, and nothing is merged. What a policy gets to hear about each of its targets
-is a list of conditions (``policy.status`` prints them).
+Policies with a section name go first, then those for a whole Gateway; within each the older first, then by namespace
+and name. The first to claim a listener keeps it, and nothing is merged. What a policy gets to hear about each of its
+targets is a list of conditions (``policy.status`` prints them).
 """
 
 from __future__ import annotations

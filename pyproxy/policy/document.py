@@ -1,8 +1,8 @@
 """YAML text to plain data that knows where each value stands.
 
-Scalars become what Kubernetes makes of them: YAML 1.1 booleans (``on``, ``yes``) are booleans there too, but times and
-base-60 numbers stay text. Duplicate keys, merge keys and keys that are no text are errors, and so is a document that grows
-past ``MAX_NODES`` by aliases. Nothing is raised: errors are collected with their place.
+Scalars become what Kubernetes makes of them: YAML 1.1 booleans (``on``, ``yes``) are booleans there too, but times
+and base-60 numbers stay text. Duplicate keys, merge keys and keys that are no text are errors, and so is a document
+that grows past ``MAX_NODES`` by aliases. Nothing is raised: errors are collected with their place.
 """
 
 from __future__ import annotations

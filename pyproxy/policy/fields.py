@@ -1,7 +1,7 @@
-"""Every leaf of the ClientTrafficPolicy schema and what becomes of it: the function that enforces it, or why it is refused.
+"""Every leaf of the ClientTrafficPolicy schema and what becomes of it: who enforces it, or why it is refused.
 
-A test holds the table to the schema and its targets to what can be imported. A refused field in a policy is an error with
-its line, never ignored: a policy must not seem to do what it does not.
+A test holds the table to the schema and its targets to what can be imported. A refused field in a policy is an error
+with its line, never ignored: a policy must not seem to do what it does not.
 """
 
 from __future__ import annotations

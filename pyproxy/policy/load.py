@@ -154,7 +154,7 @@ def _read(path: FilePath, errors: list[PolicyError]) -> list[tuple[str, str]]:
     return []
 
 
-# -- one object by itself -----------------------------------------------------------------------------------------------
+# -- one object by itself --------------------------------------------------------------------------------------
 
 
 def _validate(document: Document, errors: list[PolicyError]) -> _Object | None:
@@ -176,8 +176,7 @@ def _validate(document: Document, errors: list[PolicyError]) -> _Object | None:
     try:
         resource = model.model_validate(data)
     except ValidationError as error:
-        for detail in error.errors():
-            errors.append(_schema_error(document, model, detail))
+        errors += [_schema_error(document, model, detail) for detail in error.errors()]
         return None
     if isinstance(resource, ClientTrafficPolicy):
         _check_policy(document, resource, errors)
@@ -281,7 +280,7 @@ def _check_policy(document: Document, policy: ClientTrafficPolicy, errors: list[
             errors.append(document.error((*place, "probes"), f"the kernel takes 1 to 127, not {keepalive.probes}"))
 
 
-# -- objects together ---------------------------------------------------------------------------------------------------
+# -- objects together ------------------------------------------------------------------------------------------
 
 
 def _of_kind(objects: Sequence[_Object], kind: type[R]) -> list[R]:

@@ -138,7 +138,9 @@ class HTTPPathMatch(Strict):
     @model_validator(mode="after")
     def _absolute(self) -> HTTPPathMatch:
         if not self.value.startswith("/"):
-            raise ValueError("value must be an absolute path and start with '/' when type one of ['Exact', 'PathPrefix']")
+            raise ValueError(
+                "value must be an absolute path and start with '/' when type one of ['Exact', 'PathPrefix']"
+            )
         if any(part in self.value for part in ("//", "/./", "/../", "%2f", "%2F", "#")):
             raise ValueError("must not contain '//', '/./', '/../', '%2f', '%2F' or '#'")
         return self

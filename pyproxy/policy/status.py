@@ -78,9 +78,7 @@ def format_status(
     return yaml.safe_dump(listing, sort_keys=False, width=120)
 
 
-def _table(
-    policies: Sequence[ClientTrafficPolicy], attachment: Attachment, now: datetime, since: datetime
-) -> str:
+def _table(policies: Sequence[ClientTrafficPolicy], attachment: Attachment, now: datetime, since: datetime) -> str:
     rows = [("NAME", "STATUS", "AGE")]
     for policy in policies:
         created = policy.metadata.creation_timestamp or since

@@ -63,11 +63,7 @@ def translate(
             # Listeners that share a port share one Envoy listener; what the first one's policy says holds for it.
             first = same_port[0]
             policy = attachment.claims.get((*key(gateway.metadata), first.name))
-            hosts = [
-                host
-                for listener in same_port
-                for host in _virtual_hosts(gateway, listener, ordered, backends)
-            ]
+            hosts = [host for listener in same_port for host in _virtual_hosts(gateway, listener, ordered, backends)]
             listeners.append(
                 Listener(
                     name=_listener_name(gateway, first),
@@ -88,7 +84,7 @@ def _listener_name(gateway: Gateway, listener: GatewayListener) -> str:
     return f"{gateway.metadata.namespace}/{gateway.metadata.name}/{listener.name}"
 
 
-# -- the policy ---------------------------------------------------------------------------------------------------------
+# -- the policy ------------------------------------------------------------------------------------------------
 
 
 def _keepalive(keepalive: TCPKeepalive | None) -> Keepalive | None:
@@ -123,7 +119,7 @@ def _http_options(policy: ClientTrafficPolicy | None, release: Release) -> HttpO
     )
 
 
-# -- the routes ---------------------------------------------------------------------------------------------------------
+# -- the routes ------------------------------------------------------------------------------------------------
 
 
 def is_parent(gateway: Gateway, listener: GatewayListener, route: HTTPRoute) -> bool:
@@ -161,7 +157,9 @@ def _virtual_hosts(
     gateway: Gateway, listener: GatewayListener, routes: Sequence[HTTPRoute], backends: Backends
 ) -> list[VirtualHost]:
     by_host: dict[str, list[Route]] = {}
-    taken = {other.hostname for other in gateway.spec.listeners if other.port == listener.port and other is not listener}
+    taken = {
+        other.hostname for other in gateway.spec.listeners if other.port == listener.port and other is not listener
+    }
     for route in routes:
         if is_parent(gateway, listener, route):
             for host in shared_hostnames(route, listener):
@@ -200,9 +198,7 @@ def _path_match(kind: str, value: str) -> PathMatch:
     return PathMatch(PathMatchType.PREFIX, value.rstrip("/") or "/")
 
 
-def _clusters(
-    route: HTTPRoute, rule: HTTPRouteRule, name: str, backends: Backends
-) -> tuple[tuple[Cluster, int], ...]:
+def _clusters(route: HTTPRoute, rule: HTTPRouteRule, name: str, backends: Backends) -> tuple[tuple[Cluster, int], ...]:
     refs = [(index, ref) for index, ref in enumerate(rule.backend_refs) if ref.weight]
     several = len(rule.backend_refs) > 1
     return tuple(

@@ -27,7 +27,13 @@ _REMOVED_AT_EDGE = _ALWAYS_REMOVED | frozenset(
     b"x-envoy-original-path".split()
 )
 _REPLACED = frozenset(
-    (b"x-forwarded-for", b"x-forwarded-proto", b"x-envoy-external-address", b"x-request-id", b"x-envoy-expected-rq-timeout-ms")
+    (
+        b"x-forwarded-for",
+        b"x-forwarded-proto",
+        b"x-envoy-external-address",
+        b"x-request-id",
+        b"x-envoy-expected-rq-timeout-ms",
+    )
 )
 _TOUCHED = _REMOVED_AT_EDGE | _REPLACED
 

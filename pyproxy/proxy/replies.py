@@ -101,7 +101,9 @@ def local_reply(
     so that the status goes into grpc-status and the body into grpc-message.
     """
     if grpc:
-        lines = [b"HTTP/1.1 200 OK\r\ncontent-type: application/grpc\r\ngrpc-status: %d\r\n" % _GRPC_STATUS.get(status, 2)]
+        lines = [
+            b"HTTP/1.1 200 OK\r\ncontent-type: application/grpc\r\ngrpc-status: %d\r\n" % _GRPC_STATUS.get(status, 2)
+        ]
         if body:
             lines.append(b"grpc-message: %b\r\n" % body)
         body = b""

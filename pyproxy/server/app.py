@@ -37,7 +37,9 @@ class App:
             except OSError as error:
                 await self.close()
                 where = f"{listener_settings.address} port {listener_settings.port}"
-                raise StartError(f"listener {listener_settings.name}: can't listen on {where}: {error.strerror}") from error
+                raise StartError(
+                    f"listener {listener_settings.name}: can't listen on {where}: {error.strerror}"
+                ) from error
             self.listeners.append(listener)
 
     async def drain(self, seconds: float) -> bool:

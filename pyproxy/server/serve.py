@@ -54,7 +54,9 @@ async def _serve(loaded: Loaded, options: ServeOptions) -> int:
             try:
                 echo = await start_echo(endpoint.host, endpoint.port)
             except OSError as error:
-                raise StartError(f"the example backend can't listen on port {endpoint.port}: {error.strerror}") from error
+                raise StartError(
+                    f"the example backend can't listen on port {endpoint.port}: {error.strerror}"
+                ) from error
         await app.start()
         if options.admin is not None:
             admin = admin_server(lambda: not app.draining, lambda: loaded.status("json", datetime.now(UTC)))
@@ -62,7 +64,9 @@ async def _serve(loaded: Loaded, options: ServeOptions) -> int:
                 await admin.start(*options.admin)
             except OSError as error:
                 where = "{}:{}".format(*options.admin)
-                raise StartError(f"the admin can't listen on {where}: {error.strerror}; --admin off runs without") from error
+                raise StartError(
+                    f"the admin can't listen on {where}: {error.strerror}; --admin off runs without"
+                ) from error
         with StopSignals() as signals:
             for line in banner(loaded, options):
                 _say(line)

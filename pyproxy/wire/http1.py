@@ -4,8 +4,8 @@ A reader is fed with ``receive(data)`` and asked with ``read_head()`` and, while
 ``read_body()``. It holds only what has not been asked for yet: heads up to their limit, body pieces never.
 
 Heads are stateless: a whole head (``parse_request_head``, ``parse_response_head``) goes through Envoy's rules in
-``wire.head`` and through h11, and must satisfy both. Bodies of a known length are counted, chunked ones are ``wire.chunked``'s.
-No function here raises: what a peer does wrong comes back as a ``Fault``.
+``wire.head`` and through h11, and must satisfy both. Bodies of a known length are counted, chunked ones are
+``wire.chunked``'s. No function here raises: what a peer does wrong comes back as a ``Fault``.
 """
 
 from __future__ import annotations
@@ -64,9 +64,7 @@ def parse_request_head(head: bytes, options: HttpOptions) -> RequestHead | Fault
     if isinstance(headers, Fault):
         return headers
     assert isinstance(framing, tuple)
-    return _clean_request(
-        RequestHead(method, path, authority, headers, framing[0], framing[1], minor, upgrade=upgrade)
-    )
+    return _clean_request(RequestHead(method, path, authority, headers, framing[0], framing[1], minor, upgrade=upgrade))
 
 
 def _wanted_upgrade(fields: Headers) -> bytes | None:
@@ -337,7 +335,7 @@ class ResponseReader(_MessageReader):
         self._upgrade = upgrade
 
     def read_head(self) -> ResponseHead | Fault | None:
-        """The next head, interim ones too; ``None`` while it is not complete, or why the backend can't be understood."""
+        """The next head, interim ones too; ``None`` while it is not complete, or why it can't be understood."""
         if not self._buffer:
             return None
         head = self._take_head(MAX_RESPONSE_HEAD_BYTES)

@@ -1,10 +1,11 @@
 """The PROXY protocol header in front of a connection, versions 1 and 2, with Envoy 1.40's verdicts. Sans-I/O.
 
-``Preface.receive`` is given what the socket gives until it answers: ``None`` means more bytes are needed, ``Accepted``
-carries the addresses and the bytes behind the header, ``Rejected`` means the connection is to be reset with nothing
-written. Detection, exact slicing, limits, LOCAL, families, transports and TLVs are decided here; the ``proxy-protocol``
-package only ever sees a complete, length-corrected header without TLVs, for its address block. It checks CRC32C over TLVs
-that it has re-ordered, which refuses headers that AWS and HAProxy send, so it never gets them; Envoy checks none.
+``Preface.receive`` is given what the socket gives until it answers: ``None`` means more bytes are needed,
+``Accepted`` carries the addresses and the bytes behind the header, ``Rejected`` means the connection is to be reset
+with nothing written. Detection, exact slicing, limits, LOCAL, families, transports and TLVs are decided here; the
+``proxy-protocol`` package only ever sees a complete, length-corrected header without TLVs, for its address block. It
+checks CRC32C over TLVs that it has re-ordered, which refuses headers that AWS and HAProxy send, so it never gets
+them; Envoy checks none.
 
 Source: "The PROXY protocol, versions 1 & 2" (haproxy.org) and measured on 1.40 where Envoy differs from it.
 """
@@ -149,9 +150,7 @@ def _read_tlvs(block: bytes) -> tuple[tuple[int, bytes], ...] | None:
     return tuple(tlvs)
 
 
-def _addresses(
-    result: object, rest: bytes, version: int, tlvs: tuple[tuple[int, bytes], ...]
-) -> Accepted | Rejected:
+def _addresses(result: object, rest: bytes, version: int, tlvs: tuple[tuple[int, bytes], ...]) -> Accepted | Rejected:
     if not isinstance(result, ProxyResultIPv4 | ProxyResultIPv6):
         return Rejected("bad family", version)
     (source, source_port), (destination, destination_port) = result.source, result.dest
