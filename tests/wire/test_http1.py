@@ -1,0 +1,394 @@
+"""Heads and bodies out of bytes, whatever the pieces they come in."""
+
+from __future__ import annotations
+
+from dataclasses import astuple
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from pyproxy.errors import Fault
+from pyproxy.settings import HttpOptions
+from pyproxy.wire.http1 import (
+    MAX_RESPONSE_HEAD_BYTES,
+    RequestReader,
+    ResponseReader,
+    parse_request_head,
+    parse_response_head,
+)
+from pyproxy.wire.messages import RequestHead, ResponseHead
+
+OPTIONS = HttpOptions()
+
+
+def request(*lines: bytes, first: bytes = b"GET / HTTP/1.1", host: bytes | None = b"h") -> RequestHead | Fault:
+    hosts = [b"Host: " + host] if host is not None else []
+    return parse_request_head(b"\r\n".join([first, *hosts, *lines]) + b"\r\n\r\n", OPTIONS)
+
+
+def accepted(*lines: bytes, first: bytes = b"GET / HTTP/1.1", host: bytes | None = b"h") -> RequestHead:
+    result = request(*lines, first=first, host=host)
+    assert isinstance(result, RequestHead), result
+    return result
+
+
+def response(*lines: bytes, first: bytes = b"HTTP/1.1 200 OK", method: bytes = b"GET", upgrade: bool = False) -> object:
+    return parse_response_head(b"\r\n".join([first, *lines]) + b"\r\n\r\n", method, OPTIONS, upgrade=upgrade)
+
+
+def answered(
+    *lines: bytes, first: bytes = b"HTTP/1.1 200 OK", method: bytes = b"GET", upgrade: bool = False
+) -> ResponseHead:
+    result = response(*lines, first=first, method=method, upgrade=upgrade)
+    assert isinstance(result, ResponseHead), result
+    return result
+
+
+def test_a_plain_request() -> None:
+    head = accepted(b"User-Agent: curl", b"ACCEPT: */*", first=b"GET /get?x HTTP/1.1")
+    assert (head.method, head.path, head.authority) == (b"GET", b"/get?x", b"h")
+    assert head.headers == [(b"user-agent", b"curl"), (b"accept", b"*/*")]
+    assert not head.has_body
+    assert not head.close
+
+
+def test_absolute_form_wins_over_host_and_needs_none() -> None:
+    assert accepted(first=b"GET http://b:81/x HTTP/1.1").authority == b"b:81"
+    head = accepted(first=b"GET http://b:81/x HTTP/1.1", host=None)
+    assert (head.authority, head.path) == (b"b:81", b"/x")
+
+
+def test_no_host_is_left_to_the_connection_manager() -> None:
+    assert accepted(host=None).authority is None
+    assert accepted(b"Connection: Host").authority is None
+    assert accepted(host=b"").authority == b""
+
+
+@pytest.mark.parametrize(
+    ("lines", "close"),
+    [
+        ((b"Connection: close",), True),
+        ((b"Connection: keep-alive", b"Connection: CLOSE"), True),
+        ((b"Proxy-Connection: close",), True),
+        ((b"Connection: keep-alive",), False),
+    ],
+)
+def test_close(lines: tuple[bytes, ...], close: bool) -> None:
+    head = accepted(*lines)
+    assert head.close is close
+    assert head.headers == []
+
+
+def test_hop_by_hop_headers_stay_here() -> None:
+    head = accepted(b"Connection: X-Gone", b"X-Gone: 1", b"Keep-Alive: 5", b"Upgrade: foo", b"x-stays: 1")
+    assert head.headers == [(b"x-stays", b"1")]
+    assert head.upgrade is None
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"), [(b"trailers", [(b"te", b"trailers")]), (b"gzip, Trailers", [(b"te", b"trailers")]), (b"gzip", [])]
+)
+def test_te(value: bytes, kept: list[tuple[bytes, bytes]]) -> None:
+    assert accepted(b"TE: " + value).headers == kept
+
+
+def test_expect() -> None:
+    head = accepted(b"Expect: 100-Continue", b"Content-Length: 2", first=b"POST / HTTP/1.1")
+    assert head.expect_continue
+    assert head.headers == [(b"content-length", b"2")]
+    other = accepted(b"Expect: something")
+    assert not other.expect_continue
+    assert other.headers == [(b"expect", b"something")]
+
+
+def test_upgrade_keeps_its_two_headers() -> None:
+    head = accepted(b"Connection: Upgrade", b"Upgrade: websocket")
+    assert head.upgrade == b"websocket"
+    assert head.headers == [(b"connection", b"Upgrade"), (b"upgrade", b"websocket")]
+    ignored = accepted(b"Connection: Upgrade, HTTP2-Settings", b"Upgrade: h2c", b"HTTP2-Settings: AAA")
+    assert ignored.upgrade is None
+    assert ignored.headers == []
+
+
+def test_a_nominated_length_is_taken_away_and_the_body_reframed() -> None:
+    head = accepted(b"Connection: content-length", b"Content-Length: 3", first=b"POST / HTTP/1.1")
+    assert head.reframe
+    assert head.content_length == 3
+    assert head.headers == []
+
+
+@pytest.mark.parametrize(
+    ("first", "lines", "status"),
+    [
+        (b"GET / HTTP/1.0", (), 426),
+        (b"GET /", (), 426),
+        (b"FOO / HTTP/1.1", (), 400),
+        (b"GET * HTTP/1.1", (), 400),
+        (b"GET / HTTP/1.1", (b"no colon",), 400),
+        (b"GET / HTTP/1.1", (b"Host: h",), 400),
+        (b"GET / HTTP/1.1", (b"a_b: 1",), 400),
+        (b"GET / HTTP/1.1", (b"Connection: x-forwarded-for",), 400),
+        (b"POST / HTTP/1.1", (b"Content-Length: 3", b"Content-Length: 3"), 400),
+        (b"POST / HTTP/1.1", (b"Content-Length: 3", b"Transfer-Encoding: chunked"), 400),
+        (b"POST / HTTP/1.1", (b"Transfer-Encoding: gzip",), 501),
+        (b"CONNECT a:1 HTTP/1.1", (b"Content-Length: 3",), 400),
+        (b"CONNECT a:1 HTTP/1.1", (b"Transfer-Encoding: chunked",), 501),
+        (b"GET /\x0c HTTP/1.1", (), 400),
+        (b"GET / HTTP/1.1", (b"a: b",) * 100, 431),
+    ],
+)
+def test_refused(first: bytes, lines: tuple[bytes, ...], status: int) -> None:
+    result = request(*lines, first=first)
+    assert isinstance(result, Fault)
+    assert result.status == status
+
+
+def test_a_bad_host_is_refused() -> None:
+    result = request(host=b"a/b")
+    assert isinstance(result, Fault)
+    assert result.detail == "http.invalid_authority"
+
+
+def test_an_empty_head_is_refused() -> None:
+    assert isinstance(parse_request_head(b"\r\n\r\n", OPTIONS), Fault)
+    assert isinstance(parse_response_head(b"\r\n\r\n", b"GET", OPTIONS), Fault)
+
+
+def test_responses() -> None:
+    head = answered(b"Content-Length: 2", b"Connection: keep-alive", b"X: y")
+    assert head.headers == [(b"content-length", b"2"), (b"x", b"y")]
+    assert (head.content_length, head.chunked, head.until_close, head.close) == (2, False, False, False)
+    assert answered(b"Transfer-Encoding: chunked").chunked
+    assert answered().until_close
+    assert answered(b"Connection: close", b"Content-Length: 0").close
+    assert answered(b"Content-Length: 0", first=b"HTTP/1.0 200 OK").close
+    assert not answered(b"Content-Length: 0", b"Connection: keep-alive", first=b"HTTP/1.0 200 OK").close
+
+
+@pytest.mark.parametrize(
+    ("first", "method"), [(b"HTTP/1.1 204 x", b"GET"), (b"HTTP/1.1 304 x", b"GET"), (b"HTTP/1.1 200 x", b"HEAD")]
+)
+def test_responses_without_a_body(first: bytes, method: bytes) -> None:
+    head = answered(first=first, method=method)
+    assert not head.has_body
+
+
+def test_a_204_drops_its_length_and_must_have_none() -> None:
+    assert answered(b"Content-Length: 0", first=b"HTTP/1.1 204 x").headers == []
+    assert isinstance(response(b"Content-Length: 3", first=b"HTTP/1.1 204 x"), Fault)
+
+
+def test_an_upgrade_and_its_refusal() -> None:
+    lines = (b"Upgrade: websocket", b"Connection: Upgrade")
+    taken = answered(*lines, first=b"HTTP/1.1 101 x", upgrade=True)
+    assert taken.headers == [(b"upgrade", b"websocket"), (b"connection", b"Upgrade")]
+    assert answered(*lines, first=b"HTTP/1.1 101 x").headers == []
+    assert answered(b"Content-Length: 2", upgrade=True).headers == []
+
+
+@pytest.mark.parametrize(
+    ("first", "lines"),
+    [
+        (b"nonsense", ()),
+        (b"HTTP/1.1 200 OK", (b"no colon",)),
+        (b"HTTP/1.1 200 OK", (b"a: b",) * 101),
+        (b"HTTP/1.1 200 OK", (b"a: \x01",)),
+        (b"HTTP/1.1 200 OK", (b"Content-Length: 3", b"Content-Length: 3")),
+        (b"HTTP/1.1 200 OK", (b"Content-Length: 3", b"Transfer-Encoding: chunked")),
+    ],
+)
+def test_refused_responses(first: bytes, lines: tuple[bytes, ...]) -> None:
+    result = response(*lines, first=first)
+    assert isinstance(result, Fault)
+    assert result.status == 502
+
+
+# -- readers ---------------------------------------------------------------------------------------------------
+
+STREAM = (
+    b"\r\nGET /1 HTTP/1.1\r\nHost: a\r\n\r\n"
+    b"POST /2 HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello"
+    b"POST /3 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nt: 1\r\n\r\n"
+    b"GET /4 HTTP/1.1\nHost: a\n\n"
+)
+
+
+def requests_of(pieces: list[bytes]) -> list[object]:
+    """(head, body) of every request, and the fault that ended it if any."""
+    reader, seen = RequestReader(OPTIONS), []
+    head: RequestHead | None = None
+    body = b""
+    for piece in pieces:
+        reader.receive(piece)
+        while True:
+            if head is None:
+                found = reader.read_head()
+                if isinstance(found, Fault):
+                    return [*seen, found]
+                if found is None:
+                    break
+                head, body = found, b""
+            while not reader.body_complete:
+                data = reader.read_body()
+                if isinstance(data, Fault):
+                    return [*seen, data]
+                if not data and not reader.body_complete:
+                    break
+                body += data
+            if not reader.body_complete:
+                break
+            seen.append((astuple(head), body))
+            head = None
+    return seen
+
+
+def test_a_stream_of_requests() -> None:
+    found = requests_of([STREAM])
+    assert [(item[0][1], item[1]) for item in found if isinstance(item, tuple)] == [
+        (b"/1", b""),
+        (b"/2", b"hello"),
+        (b"/3", b"abc"),
+        (b"/4", b""),
+    ]
+
+
+def test_every_split_in_two_gives_the_same() -> None:
+    whole = requests_of([STREAM])
+    for at in range(len(STREAM) + 1):
+        assert requests_of([STREAM[:at], STREAM[at:]]) == whole
+
+
+def test_byte_by_byte_gives_the_same() -> None:
+    assert requests_of([bytes((byte,)) for byte in STREAM]) == requests_of([STREAM])
+
+
+_PIECES = st.sampled_from(
+    [
+        b"GET / HTTP/1.1\r\n",
+        b"POST /x HTTP/1.1\r\n",
+        b"Host: a\r\n",
+        b"Content-Length: 3\r\n",
+        b"Transfer-Encoding: chunked\r\n",
+        b"Connection: close\r\n",
+        b"X_Y: 1\r\n",
+        b"\r\n",
+        b"\n",
+        b"abc",
+        b"0\r\n\r\n",
+        b"3\r\nabc\r\n",
+        b" ",
+        b"\x00",
+        b"\r",
+    ]
+)
+
+
+@given(st.lists(_PIECES, max_size=12), st.integers(0, 200))
+@example([b"GET / HTTP/1.1\r\n", b"\r\n"], 3)
+def test_any_bytes_split_anywhere_give_the_same(pieces: list[bytes], at: int) -> None:
+    stream = b"".join(pieces)
+    whole = requests_of([stream])
+    split = requests_of([stream[:at], stream[at:]])
+    assert _verdicts(split) == _verdicts(whole)
+
+
+def _verdicts(found: list[object]) -> list[object]:
+    return [item.status if isinstance(item, Fault) else item for item in found]
+
+
+@given(st.binary(max_size=200))
+def test_no_bytes_make_a_reader_raise(data: bytes) -> None:
+    requests_of([data])
+    reader = ResponseReader(OPTIONS)
+    reader.expect(b"GET", upgrade=False)
+    reader.receive(data)
+    if isinstance(reader.read_head(), ResponseHead) and not reader.body_complete:
+        reader.read_body()
+
+
+def test_the_first_byte_decides_against_what_is_no_method() -> None:
+    reader = RequestReader(OPTIONS)
+    reader.receive(b"\x16")
+    assert isinstance(reader.read_head(), Fault)
+
+
+def test_a_request_line_is_judged_as_soon_as_it_is_whole() -> None:
+    reader = RequestReader(OPTIONS)
+    reader.receive(b"GET /")
+    assert reader.read_head() is None
+    reader.receive(b"\r\n")
+    fault = reader.read_head()
+    assert isinstance(fault, Fault)
+    assert fault.status == 426
+
+
+@pytest.mark.parametrize("extra", [0, 1])
+def test_head_limit(extra: int) -> None:
+    reader = RequestReader(OPTIONS)
+    start = b"GET / HTTP/1.1\r\nHost: h\r\nX: "
+    reader.receive(start + b"a" * (61_440 - len(start) - 4 + extra) + b"\r\n\r\n")
+    result = reader.read_head()
+    assert isinstance(result, Fault if extra else RequestHead)
+
+
+def test_head_limit_holds_while_the_head_is_incomplete() -> None:
+    reader = RequestReader(OPTIONS)
+    reader.receive(b"GET / HTTP/1.1\r\nX: " + b"a" * 61_440)
+    fault = reader.read_head()
+    assert isinstance(fault, Fault)
+    assert fault.status == 431
+
+
+def test_response_head_limit() -> None:
+    reader = ResponseReader(OPTIONS)
+    reader.receive(b"HTTP/1.1 200 OK\r\nX: " + b"a" * MAX_RESPONSE_HEAD_BYTES)
+    assert isinstance(reader.read_head(), Fault)
+
+
+def test_a_body_until_close_ends_with_the_connection() -> None:
+    reader = ResponseReader(OPTIONS)
+    assert reader.read_head() is None
+    reader.receive(b"HTTP/1.1 200 OK\r\n\r")
+    assert reader.read_head() is None
+    reader.receive(b"\nabc")
+    assert isinstance(reader.read_head(), ResponseHead)
+    assert reader.read_body() == b"abc"
+    assert not reader.body_complete
+    assert reader.end()
+    assert reader.body_complete
+
+
+def test_a_short_body_is_not_ended_by_the_connection() -> None:
+    reader = ResponseReader(OPTIONS)
+    reader.receive(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nabc")
+    assert isinstance(reader.read_head(), ResponseHead)
+    assert reader.read_body() == b"abc"
+    assert not reader.end()
+
+
+def test_a_bad_chunk_of_a_backend() -> None:
+    reader = ResponseReader(OPTIONS)
+    reader.receive(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n")
+    assert isinstance(reader.read_head(), ResponseHead)
+    fault = reader.read_body()
+    assert isinstance(fault, Fault)
+    assert fault.status == 502
+
+
+def test_what_follows_a_101_is_handed_on() -> None:
+    reader = ResponseReader(OPTIONS)
+    reader.expect(b"GET", upgrade=True)
+    reader.receive(b"HTTP/1.1 101 x\r\nUpgrade: websocket\r\n\r\nraw")
+    assert isinstance(reader.read_head(), ResponseHead)
+    assert reader.buffered == 3
+    assert reader.take_rest() == b"raw"
+    assert reader.buffered == 0
+
+
+def test_an_upgrade_request_has_an_endless_body() -> None:
+    reader = RequestReader(OPTIONS)
+    reader.receive(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\nGET / HTTP")
+    assert isinstance(reader.read_head(), RequestHead)
+    assert reader.read_body() == b"GET / HTTP"
+    assert not reader.body_complete
