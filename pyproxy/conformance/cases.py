@@ -19,6 +19,7 @@ KEEPALIVE = Group("keepalive 20m 60s 3", Release.V0_6, "tcpKeepalive: {idleTime:
 KEEPALIVE_ON = Group("keepalive {}", spec="tcpKeepalive: {}")
 NO_BACKEND = Group("backend refuses", Release.V0_6, backend_listens=False)
 
+KEEPALIVE_FIELDS = ("spec.tcpKeepalive.probes", "spec.tcpKeepalive.idleTime", "spec.tcpKeepalive.interval")
 KEEPALIVE_GROUPS = (TODAY, KEEPALIVE, KEEPALIVE_ON)
 
 GET = b"GET / HTTP/1.1\r\nHost: h.example\r\n\r\n"
@@ -343,6 +344,6 @@ CASES: tuple[Case, ...] = (
     *_paths(),
     *_refused(),
     *_upstream_failures(),
-    Case("keepalive/a request", KEEPALIVE, (GET,), fields=("spec.tcpKeepalive.idleTime",)),
+    Case("keepalive/a request", KEEPALIVE, (GET,), fields=KEEPALIVE_FIELDS),
     Case("keepalive/{} a request", KEEPALIVE_ON, (GET,)),
 )

@@ -323,7 +323,7 @@ def _check_gateway(
 ) -> None:
     wanted = gateway.spec.gateway_class_name
     if wanted not in classes:
-        message = f"there is no GatewayClass {wanted}{_did_you_mean(wanted, classes)}"
+        message = f"there is no GatewayClass {wanted}{_name_hint(wanted, classes)}"
         errors.append(document.error(("spec", "gatewayClassName"), message))
     seen: set[tuple[int, str | None]] = set()
     listener_names: set[str] = set()
@@ -424,7 +424,14 @@ def _check_targets(
 def _missing(kind: str, wanted: tuple[str, str], names: set[tuple[str, str]]) -> str:
     namespace, name = wanted
     here = [other for other_namespace, other in names if other_namespace == namespace]
-    hint = _did_you_mean(name, here)
-    if not hint and not names:
+    hint = _name_hint(name, here)
+    if not names:
         hint = "; add its file with another -f"
     return f"there is no {kind} {name} in namespace {namespace}{hint}"
+
+
+def _name_hint(wanted: str, there: Iterable[str]) -> str:
+    names = sorted(there)
+    if 0 < len(names) <= 3:
+        return f"; there is {', '.join(names)}"
+    return _did_you_mean(wanted, names)

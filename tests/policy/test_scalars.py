@@ -1,0 +1,45 @@
+"""Durations and quantities."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pyproxy.policy.scalars import format_duration, parse_duration, parse_quantity
+
+
+@pytest.mark.parametrize(
+    ("text", "milliseconds"),
+    [("20m", 1_200_000), ("60s", 60_000), ("1h30m", 5_400_000), ("500ms", 500), ("0s", 0), ("1h1m1s1ms", 3_661_001)],
+)
+def test_duration(text: str, milliseconds: int) -> None:
+    assert parse_duration(text) == milliseconds
+
+
+@pytest.mark.parametrize("text", ["", "5", "s", "1.5s", "100000s", "-1s", "1us", "1h1h1h1h1h", "1 s", "1S", "1d"])
+def test_no_duration(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a duration"):
+        parse_duration(text)
+
+
+@given(st.integers(0, 99_999 * 3_600_000))
+def test_durations_round_trip(milliseconds: int) -> None:
+    assert parse_duration(format_duration(milliseconds)) == milliseconds
+
+
+def test_zero_is_written_with_a_unit() -> None:
+    assert format_duration(0) == "0s"
+
+
+@pytest.mark.parametrize(
+    ("value", "number"), [("1", 1), (4096, 4096), ("32Ki", 32768), ("1k", 1000), ("2Mi", 2 * 1024**2), ("1Gi", 1024**3)]
+)
+def test_quantity(value: str | int, number: int) -> None:
+    assert parse_quantity(value) == number
+
+
+@pytest.mark.parametrize("value", ["", "0", "1m", "1K", "-1", "1.5", "Ki", "1 Ki", -3])
+def test_no_quantity(value: str | int) -> None:
+    with pytest.raises(ValueError, match="is not a quantity"):
+        parse_quantity(value)

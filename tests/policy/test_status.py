@@ -1,0 +1,91 @@
+"""Statuses as a table and in full."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import pytest
+import yaml
+
+from pyproxy.policy.status import format_age
+from tests.policy.resources import BASE, NOW, loaded, policy
+
+
+def test_table() -> None:
+    text = "---\n".join(
+        [
+            BASE,
+            policy("tcpKeepalive: {}", name="enable-tcp-keepalive-policy"),
+            policy("proxyProtocol: {}", name="late", metadata=", creationTimestamp: '2026-11-24T11:00:00Z'"),
+        ]
+    )
+    assert loaded(text).status("table", NOW + timedelta(seconds=5)) == (
+        "NAME                          STATUS       AGE\n"
+        "enable-tcp-keepalive-policy   Conflicted   5s\n"
+        "late                          Accepted     60m\n"
+    )
+
+
+@pytest.mark.parametrize("output", ["json", "yaml"])
+def test_in_full(output: str) -> None:
+    result = loaded(BASE + "---\n" + policy("tcpKeepalive: {idleTime: 20m}", target="name: eg, sectionName: http"))
+    text = result.status(output, NOW)
+    listing = json.loads(text) if output == "json" else yaml.safe_load(text)
+    assert listing["kind"] == "List"
+    assert listing["items"] == [
+        {
+            "apiVersion": "gateway.envoyproxy.io/v1alpha1",
+            "kind": "ClientTrafficPolicy",
+            "metadata": {"name": "p", "namespace": "default"},
+            "spec": {
+                "targetRefs": [
+                    {"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": "eg", "sectionName": "http"}
+                ],
+                "tcpKeepalive": {"idleTime": "20m"},
+            },
+            "status": {
+                "ancestors": [
+                    {
+                        "ancestorRef": {
+                            "group": "gateway.networking.k8s.io",
+                            "kind": "Gateway",
+                            "name": "eg",
+                            "namespace": "default",
+                            "sectionName": "http",
+                        },
+                        "controllerName": "gateway.envoyproxy.io/gatewayclass-controller",
+                        "conditions": [
+                            {
+                                "type": "Accepted",
+                                "status": "True",
+                                "reason": "Accepted",
+                                "message": "Policy has been accepted.",
+                                "observedGeneration": 1,
+                                "lastTransitionTime": "2026-11-24T12:00:00Z",
+                            }
+                        ],
+                    }
+                ]
+            },
+        }
+    ]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "age"),
+    [
+        (5, "5s"),
+        (119, "119s"),
+        (190, "3m10s"),
+        (180, "3m"),
+        (3600, "60m"),
+        (18_120, "5h2m"),
+        (18_000, "5h"),
+        (86_400, "24h"),
+        (273_600, "3d4h"),
+        (864_000, "10d"),
+    ],
+)
+def test_age_as_kubectl_has_it(seconds: int, age: str) -> None:
+    assert format_age(seconds) == age
