@@ -1,0 +1,52 @@
+"""What every test is held to: it leaves no socket, process or thread behind."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+
+def open_sockets() -> set[str]:
+    """The sockets of this process, by inode."""
+    found = set()
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            target = os.readlink(f"/proc/self/fd/{name}")
+        except FileNotFoundError:
+            continue
+        if target.startswith("socket:"):
+            found.add(target)
+    return found
+
+
+def children() -> set[str]:
+    """The child processes of this one, zombies included."""
+    return {
+        pid for tasks in Path("/proc/self/task").iterdir() for pid in (tasks / "children").read_text().split() if pid
+    }
+
+
+@pytest.fixture(autouse=True)
+def nothing_leaks() -> Iterator[None]:
+    """Fail a test that leaves something behind."""
+    sockets, processes, threads = open_sockets(), children(), set(threading.enumerate())
+    yield
+    deadline = time.monotonic() + 2
+    while time.monotonic() < deadline:
+        left = (open_sockets() - sockets, children() - processes, set(threading.enumerate()) - threads)
+        if not any(left):
+            return
+        time.sleep(0.02)
+    pytest.fail(f"left behind: sockets {left[0]}, processes {left[1]}, threads {left[2]}")
+
+
+@pytest.fixture(params=["uvloop", "asyncio"])
+def loop_name(request: pytest.FixtureRequest) -> str:
+    """Each event loop in turn."""
+    name: str = request.param
+    return name

@@ -1,0 +1,162 @@
+"""A listener and a backend in this process, for tests of the data path on real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from pyproxy.net.listener import HttpListener
+from pyproxy.observe.access_log import RequestLog
+from pyproxy.server.app import run as run_loop
+from pyproxy.settings import Cluster, Endpoint, Listener, PathMatch, PathMatchType, Route, VirtualHost
+
+GET = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
+OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+
+T = TypeVar("T")
+
+
+class Log:
+    """An access log that keeps its records."""
+
+    def __init__(self) -> None:
+        self.records: list[RequestLog] = []
+
+    def write(self, record: RequestLog) -> None:
+        self.records.append(record)
+
+
+@dataclass
+class Proxy:
+    """A running listener."""
+
+    listener: HttpListener
+    log: Log
+
+    @property
+    def address(self) -> tuple[str, int]:
+        return self.listener.address
+
+
+def run(main: Callable[[], Coroutine[Any, Any, None]], loop_name: str) -> None:
+    """Run a scenario on ``uvloop`` or ``asyncio``."""
+
+    async def and_say_zero() -> int:
+        async with asyncio.timeout(20):
+            await main()
+        return 0
+
+    assert run_loop(and_say_zero, loop=loop_name) == 0
+
+
+def settings_for(*endpoints: Endpoint, timeout: float = 15.0, connect_timeout: float = 10.0) -> Listener:
+    """A listener on a free port whose every request goes to ``endpoints``."""
+    cluster = Cluster("cluster", endpoints, connect_timeout)
+    route = Route("route", PathMatch(PathMatchType.PREFIX, "/"), ((cluster, 1),), timeout=timeout)
+    return Listener("default/eg/http", "127.0.0.1", 0, 80, (VirtualHost("all", ("*",), (route,)),))
+
+
+@asynccontextmanager
+async def proxy(settings: Listener, **http: Any) -> AsyncIterator[Proxy]:
+    """The listener, running; ``http`` replaces options of its HTTP connection manager."""
+    log = Log()
+    if http:
+        settings = replace(settings, http=replace(settings.http, **http))
+    listener = HttpListener(
+        settings,
+        loop=asyncio.get_running_loop(),
+        node_address="192.0.2.9",
+        access_log=log,  # type: ignore[arg-type]  # it has the one method that is used
+    )
+    await listener.start()
+    try:
+        yield Proxy(listener, log)
+    finally:
+        await listener.close()
+
+
+Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@asynccontextmanager
+async def backend(handler: Handler) -> AsyncIterator[Endpoint]:
+    """A backend that calls ``handler`` for each connection, and what it was sent last."""
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        tasks.add(task)
+        try:
+            await handler(reader, writer)
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield Endpoint("127.0.0.1", server.sockets[0].getsockname()[1])
+    finally:
+        server.close()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def answer_all(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Answer every request without a body with OK."""
+    while True:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(OK)
+
+
+class Client:
+    """A raw connection to a proxy."""
+
+    def __init__(self, address: tuple[str, int]) -> None:
+        self._address = address
+        self.sock = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET)
+        self.sock.setblocking(False)
+        self._loop = asyncio.get_running_loop()
+
+    async def __aenter__(self) -> Client:
+        await self._loop.sock_connect(self.sock, self._address)
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        self.sock.close()
+
+    async def send(self, data: bytes) -> None:
+        await self._loop.sock_sendall(self.sock, data)
+
+    async def receive(self, size: int = 65536) -> bytes:
+        """Some bytes; empty at the end. Raises ``ConnectionResetError`` for a reset."""
+        return await self._loop.sock_recv(self.sock, size)
+
+    async def until(self, end: bytes) -> bytes:
+        """All bytes up to and with ``end``."""
+        data = b""
+        while not data.endswith(end):
+            piece = await self.receive()
+            assert piece, f"the connection ended after {data!r}"
+            data += piece
+        return data
+
+    async def to_the_end(self) -> bytes:
+        """All bytes to the end of the connection."""
+        data = b""
+        while piece := await self.receive():
+            data += piece
+        return data
+
+
+async def eventually(condition: Callable[[], bool], seconds: float = 5) -> None:
+    """Wait until ``condition`` holds."""
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(0.005)
