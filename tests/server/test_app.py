@@ -1,0 +1,55 @@
+"""Starting, and giving everything back."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+from dataclasses import replace
+
+import pytest
+
+from pyproxy.server.app import App, StartError, StopSignals, stop_gracefully
+from pyproxy.settings import Endpoint, Settings
+from tests.support.scenario import Client, eventually, run, settings_for
+
+LISTENER = settings_for(Endpoint("127.0.0.1", 1))
+
+
+def test_a_port_that_is_taken(loop_name: str) -> None:
+    async def main() -> None:
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+            app = App(Settings((LISTENER, replace(LISTENER, port=port))))
+            with pytest.raises(StartError, match=f"can't listen on 127.0.0.1 port {port}: Address already in use"):
+                await app.start()
+
+    run(main, loop_name)
+
+
+def test_two_signals(loop_name: str) -> None:
+    async def main() -> None:
+        app = App(Settings((LISTENER,)))
+        await app.start()
+        async with Client(app.listeners[0].address) as client:
+            await client.send(b"GET / HT")
+            await eventually(lambda: bool(app.listeners[0].connections))
+            with StopSignals() as signals:
+                os.kill(os.getpid(), signal.SIGTERM)
+                await signals.asked.wait()
+                asyncio.get_running_loop().call_later(0.05, os.kill, os.getpid(), signal.SIGINT)
+                assert not await stop_gracefully(app, signals, 30)
+        assert app.draining
+
+    run(main, loop_name)
+
+
+def test_one_signal(loop_name: str) -> None:
+    async def main() -> None:
+        app = App(Settings((LISTENER,)))
+        await app.start()
+        with StopSignals() as signals:
+            assert await stop_gracefully(app, signals, 5)
+
+    run(main, loop_name)
