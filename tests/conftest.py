@@ -37,10 +37,12 @@ def nothing_leaks() -> Iterator[None]:
     sockets, processes, threads = open_sockets(), children(), set(threading.enumerate())
     yield
     deadline = time.monotonic() + 2
-    while time.monotonic() < deadline:
+    while True:
         left = (open_sockets() - sockets, children() - processes, set(threading.enumerate()) - threads)
         if not any(left):
             return
+        if time.monotonic() > deadline:
+            break
         time.sleep(0.02)
     pytest.fail(f"left behind: sockets {left[0]}, processes {left[1]}, threads {left[2]}")
 

@@ -83,7 +83,9 @@ VARIANTS = {
 def test_envoy_takes_it(name: str, tmp_path: Path) -> None:
     config = tmp_path / "bootstrap.json"
     config.write_text(render(Settings((VARIANTS[name],))))
-    found = subprocess.run([find_envoy(), "--mode", "validate", "-c", config], capture_output=True, text=True, check=False)
+    found = subprocess.run(
+        [find_envoy(), "--mode", "validate", "-c", config], capture_output=True, text=True, check=False
+    )
     assert found.returncode == 0, found.stderr[-2000:]
 
 

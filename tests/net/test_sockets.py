@@ -43,7 +43,9 @@ def test_what_the_kernel_refuses_raises_and_leaves_no_socket(keepalive: Keepaliv
         sockets.listen(replace(LISTENER, keepalive=keepalive))
 
 
-@pytest.mark.parametrize(("address", "reachable"), [("::1", ["::1"]), ("::", ["::1", "127.0.0.1"]), ("0.0.0.0", ["127.0.0.1"])])
+@pytest.mark.parametrize(
+    ("address", "reachable"), [("::1", ["::1"]), ("::", ["::1", "127.0.0.1"]), ("0.0.0.0", ["127.0.0.1"])]
+)
 def test_families(address: str, reachable: list[str]) -> None:
     with sockets.listen(replace(LISTENER, address=address)) as listening:
         for target in reachable:

@@ -14,7 +14,11 @@ KEEPALIVE, PROXY = "tcpKeepalive: {}", "proxyProtocol: {}"
 def conditions(text: str, *names: str) -> dict[str, list[Condition]]:
     result = loaded(text)
     return {
-        name: [condition for ancestor in result.attachment.ancestors[("default", name)] for condition in ancestor.conditions]
+        name: [
+            condition
+            for ancestor in result.attachment.ancestors[("default", name)]
+            for condition in ancestor.conditions
+        ]
         for name in names
     }
 

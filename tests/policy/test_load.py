@@ -33,7 +33,9 @@ EXAMPLES = sorted(path for path in (ROOT / "config").iterdir() if path.suffix ==
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
 def test_every_example_loads(path: Path) -> None:
-    paths = [path] if path.is_dir() or "\nkind: Gateway\n" in path.read_text() else [ROOT / "config/quickstart.yaml", path]
+    paths = (
+        [path] if path.is_dir() or "\nkind: Gateway\n" in path.read_text() else [ROOT / "config/quickstart.yaml", path]
+    )
     for release in Release:
         assert load(paths, release=release, address="127.0.0.1", now=NOW).settings.listeners
 
@@ -85,7 +87,12 @@ def test_what_can_not_be_read(tmp_path: Path) -> None:
 
 def test_errors_of_all_files_come_at_once_in_order() -> None:
     found = errors(BASE + "---\nkind: Gatewy\n", policy("tcpKeepalife: {}\ntcpKeepalive: {probes: x}"), "a: [")
-    assert [(error.file, error.line) for error in found] == [("a.yaml", 28), ("b.yaml", 6), ("b.yaml", 7), ("c.yaml", 2)]
+    assert [(error.file, error.line) for error in found] == [
+        ("a.yaml", 28),
+        ("b.yaml", 6),
+        ("b.yaml", 7),
+        ("c.yaml", 2),
+    ]
 
 
 # -- one object ------------------------------------------------------------------------------------------------
@@ -247,7 +254,11 @@ def test_a_policy_alone_says_what_is_missing() -> None:
     [
         ("gatewayClassName: eg", "gatewayClassName: ge", "there is no GatewayClass ge; there is eg"),
         ("gatewayclass-controller}", "other}", "Envoy Gateway's, and so pyproxy's, is gateway.envoyproxy.io/"),
-        ("kind: Backend, name: backend", "kind: Backend, name: bakend", "no Backend bakend in namespace default; there is backend"),
+        (
+            "kind: Backend, name: backend",
+            "kind: Backend, name: bakend",
+            "no Backend bakend in namespace default; there is backend",
+        ),
         ("kind: Backend, name: backend", "kind: Backend, namespace: x, name: backend", "the route's own namespace"),
         ("group: gateway.envoyproxy.io, kind: Backend", "group: '', kind: Backend", "a backendRef is a Service"),
         ("parentRefs: [{name: eg}]", "parentRefs: [{name: ge}]", "there is no Gateway ge in namespace default"),
@@ -297,7 +308,10 @@ def test_services_without_an_address(spec: str, message: str) -> None:
 
 
 def test_services_with_one() -> None:
-    for spec in ("{clusterIP: 127.0.0.1, ports: [{port: 80}]}", "{type: ExternalName, externalName: a, ports: [{port: 80}]}"):
+    for spec in (
+        "{clusterIP: 127.0.0.1, ports: [{port: 80}]}",
+        "{type: ExternalName, externalName: a, ports: [{port: 80}]}",
+    ):
         settings = loaded(TO_SERVICE + SERVICE + spec).settings
         assert settings.listeners[0].virtual_hosts[0].routes[0].clusters[0][0].endpoints[0].port == 80
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ipaddress import ip_network
+from typing import Any
 
 import pytest
 
@@ -21,9 +22,7 @@ EXTERNAL = identify("203.0.113.7", 1, b"192.0.2.9", GUIDE)
 INTERNAL = identify("10.1.2.3", 1, b"192.0.2.9", GUIDE)
 
 
-def written(
-    headers: Headers, client: Client = EXTERNAL, options: HttpOptions = GUIDE, **request: object
-) -> list[bytes]:
+def written(headers: Headers, client: Client = EXTERNAL, options: HttpOptions = GUIDE, **request: Any) -> list[bytes]:
     head = RequestHead(b"GET", b"/", b"h", headers)
     for name, value in request.items():
         setattr(head, name, value)
@@ -138,7 +137,7 @@ def test_loopback_is_written_as_the_node() -> None:
         ({"method": b"POST", "upgrade": b"websocket"}, b"x-request-id: ID"),
     ],
 )
-def test_framing_of_the_request(request_: dict[str, object], last: bytes) -> None:
+def test_framing_of_the_request(request_: dict[str, Any], last: bytes) -> None:
     assert written([], options=TODAY, **request_)[-1] == last
 
 

@@ -8,7 +8,9 @@ from pyproxy.server.admin import admin_server
 from pyproxy.wire.messages import RequestHead
 
 
-def ask(path: bytes, *, method: bytes = b"GET", authority: bytes | None = b"127.0.0.1:19000", live: bool = True) -> tuple[int, bytes]:
+def ask(
+    path: bytes, *, method: bytes = b"GET", authority: bytes | None = b"127.0.0.1:19000", live: bool = True
+) -> tuple[int, bytes]:
     server = admin_server(lambda: live, lambda: '{"items": []}')
     response = server.handler(RequestHead(method, path, authority, []))
     return response.status, response.body
@@ -28,7 +30,13 @@ def test_status_and_help() -> None:
 
 @pytest.mark.parametrize(
     ("authority", "status"),
-    [(b"127.0.0.1:1", 200), (b"localhost:19000", 200), (b"[::1]:1", 200), (b"evil.example", 403), (b"evil.example:80", 403)],
+    [
+        (b"127.0.0.1:1", 200),
+        (b"localhost:19000", 200),
+        (b"[::1]:1", 200),
+        (b"evil.example", 403),
+        (b"evil.example:80", 403),
+    ],
 )
 def test_names_that_browsers_could_be_given(authority: bytes, status: int) -> None:
     assert ask(b"/ready", authority=authority)[0] == status

@@ -87,7 +87,8 @@ def test_hop_by_hop_headers_stay_here() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "kept"), [(b"trailers", [(b"te", b"trailers")]), (b"gzip, Trailers", [(b"te", b"trailers")]), (b"gzip", [])]
+    ("value", "kept"),
+    [(b"trailers", [(b"te", b"trailers")]), (b"gzip, Trailers", [(b"te", b"trailers")]), (b"gzip", [])],
 )
 def test_te(value: bytes, kept: list[tuple[bytes, bytes]]) -> None:
     assert accepted(b"TE: " + value).headers == kept
@@ -216,7 +217,8 @@ STREAM = (
 
 def requests_of(pieces: list[bytes]) -> list[object]:
     """(head, body) of every request, and the fault that ended it if any."""
-    reader, seen = RequestReader(OPTIONS), []
+    reader = RequestReader(OPTIONS)
+    seen: list[object] = []
     head: RequestHead | None = None
     body = b""
     for piece in pieces:

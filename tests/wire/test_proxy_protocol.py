@@ -150,13 +150,17 @@ def test_no_header(data: bytes) -> None:
     assert read(data, OPTIONAL) == Accepted(data, None)
 
 
-@pytest.mark.parametrize("data", [b"P", b"PROXY", b"\r", b"\r\n\r\n\x00\r\nQUIT", V2 + b"\x21\x11\x00", b"PROXY TCP4 1.2"])
+@pytest.mark.parametrize(
+    "data", [b"P", b"PROXY", b"\r", b"\r\n\r\n\x00\r\nQUIT", V2 + b"\x21\x11\x00", b"PROXY TCP4 1.2"]
+)
 def test_more_is_needed(data: bytes) -> None:
     assert read(data) is None
     assert read(data, OPTIONAL) is None
 
 
-@given(st.binary(max_size=60), st.sampled_from([b"", b"PROXY ", b"PROXY TCP4 ", V2, V2 + b"\x21\x11", V2 + b"\x21\x21"]))
+@given(
+    st.binary(max_size=60), st.sampled_from([b"", b"PROXY ", b"PROXY TCP4 ", V2, V2 + b"\x21\x11", V2 + b"\x21\x21"])
+)
 def test_any_bytes_have_one_of_three_outcomes(data: bytes, start: bytes) -> None:
     result = read(start + data)
     assert result is None or isinstance(result, Accepted | Rejected)
