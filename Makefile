@@ -15,7 +15,7 @@ bulk: $(VENV)/.dev ; $(BIN)/pytest tests/bulk --override-ini timeout=1200
 bench: $(VENV)/.dev packages ; $(BIN)/python -m benchmarks
 conformance: $(VENV)/.dev ; $(BIN)/pyproxy conformance
 packages: ; scripts/install-packages curl haproxy iproute2 libnginx-mod-stream nginx-light procps wrk
-lock: ; uv pip compile --universal --generate-hashes --no-header --no-annotate --python-version 3.11 -o requirements.lock pyproject.toml && uv pip compile --universal --generate-hashes --no-header --no-annotate --python-version 3.11 --extra dev --extra envoy -o requirements-dev.lock pyproject.toml
+lock: ; uv pip compile --no-strip-extras --universal --generate-hashes --no-header --no-annotate --python-version 3.11 -o requirements.lock pyproject.toml && uv pip compile --no-strip-extras --universal --generate-hashes --no-header --no-annotate --python-version 3.11 --extra dev --extra envoy -o requirements-dev.lock pyproject.toml
 clean: ; rm -rf .venv .venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*
 
 $(VENV)/.venv: ; scripts/make-venv $(PYTHON) $(VENV) && touch $@
