@@ -76,6 +76,7 @@ class DownstreamConnection(asyncio.Protocol):
         self._exchange: Exchange | None = None
         self._phase = Phase.IDLE
         self._held = Hold(0)
+        self._write_blocked = False
         self._advancing = False
         self._requests = 0
         self._last_request = False
@@ -140,12 +141,16 @@ class DownstreamConnection(asyncio.Protocol):
         self.listener.connection_closed()
 
     def pause_writing(self) -> None:
+        self._write_blocked = True
         if self._exchange is not None:
             self._exchange.on_downstream_blocked(blocked=True)
 
     def resume_writing(self) -> None:
+        self._write_blocked = False
         if self._exchange is not None:
             self._exchange.on_downstream_blocked(blocked=False)
+        elif self._preface is None and not self._advancing:
+            self._advance()
 
     # -- PROXY header -------------------------------------------------------------------------------------------------
 
@@ -178,7 +183,9 @@ class DownstreamConnection(asyncio.Protocol):
         while self._phase not in (Phase.LINGERING, Phase.CLOSED):
             exchange = self._exchange
             if exchange is None:
-                if not self._begin_request():
+                # A client that does not read its responses gets no further ones into memory.
+                self._hold(Hold.PIPELINE, hold=self._write_blocked)
+                if self._write_blocked or not self._begin_request():
                     break
             elif self._reader.body_complete:
                 # Answered when its response is; the next one waits.
@@ -253,14 +260,13 @@ class DownstreamConnection(asyncio.Protocol):
         """The response is complete: on to the next request, or to the end."""
         self._exchange = None
         self._requests += 1
-        self._held &= ~Hold.UPSTREAM
         if close or not self._reader.body_complete:
             if delayed:
                 self._linger()
             else:
                 self._end()
             return
-        self._hold(Hold.PIPELINE, hold=False)
+        self._hold(Hold.UPSTREAM | Hold.PIPELINE, hold=False)
         self._wait_for_request()
         if self._reader.buffered and not self._advancing:
             self._advance()

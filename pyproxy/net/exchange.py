@@ -180,6 +180,8 @@ class Exchange:
             self._queue(data)
         if end:
             self.request_complete = True
+            if self._upstream is not None:
+                self._upstream.end_request()
             self._request_done_at = self._connection.loop.time()
             self._start_route_timeout()
 
@@ -243,6 +245,8 @@ class Exchange:
         if self._pending:
             upstream.write(self._pending[0] if len(self._pending) == 1 else b"".join(self._pending))
             self._pending.clear()
+        if self.request_complete:
+            upstream.end_request()
         self._connection.hold_for_upstream(hold=False)
 
     def on_upstream_failed(self, fault: Fault) -> None:
@@ -266,6 +270,8 @@ class Exchange:
         self._connection.hold_for_upstream(hold=blocked)
 
     def on_response(self, head: ResponseHead, data: bytes, *, end: bool) -> None:
+        if end:
+            self._upstream = None  # it may be another request's by now
         connection, request = self._connection, self.request
         listener = connection.listener
         upgrade = request.upgrade is not None
@@ -309,6 +315,8 @@ class Exchange:
             self._after_body(end=end)
 
     def on_response_body(self, data: bytes, *, end: bool) -> None:
+        if end:
+            self._upstream = None
         encoded = self._encode(data, end=end)
         if encoded:
             self._connection.write(encoded)
@@ -316,6 +324,7 @@ class Exchange:
 
     def on_tunnel_data(self, data: bytes) -> None:
         self._bytes_sent += len(data)
+        self._connection.touch()
         self._connection.write(data)
 
     def _encode(self, data: bytes, *, end: bool) -> bytes:
@@ -326,10 +335,6 @@ class Exchange:
 
     def _after_body(self, *, end: bool) -> None:
         if end:
-            upstream, self._upstream = self._upstream, None
-            if upstream is not None and not self.request_complete:
-                # The backend would take what is left of this body for the next request.
-                upstream.reset()
             self._complete()
         else:
             self._connection.touch()

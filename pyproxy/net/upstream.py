@@ -77,6 +77,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._upgrade = False
         self._reusable = True
         self._head_read = False
+        self._request_sent = False
         self.endpoint = endpoint
         self.idle_since = 0.0
         self.closed = False
@@ -94,12 +95,17 @@ class UpstreamConnection(asyncio.Protocol):
         """Make the connection ``requester``'s."""
         self._requester = requester
         self._head_read = False
+        self._request_sent = False
         self._upgrade = upgrade
         self._reader.expect(method, upgrade=upgrade)
 
     def write(self, data: bytes) -> None:
         """Send request bytes; ``on_upstream_blocked`` says when they pile up."""
         self._transport.write(data)
+
+    def end_request(self) -> None:
+        """The request is complete. Without this the connection is not used again: it would read the next as its body."""
+        self._request_sent = True
 
     def pause_reading(self) -> None:
         """Take no more of the response from the socket."""
@@ -184,7 +190,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def _release(self) -> None:
         self._let_go()
-        if self._reusable and not self._reader.buffered:
+        if self._reusable and self._request_sent and not self._reader.buffered:
             self._transport.resume_reading()
             self._pool.give_back(self)
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -91,12 +92,25 @@ async def stop_gracefully(app: App, signals: StopSignals, seconds: float) -> boo
     return finished
 
 
+def _report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """One line for what should not happen; the connection it happened on has been closed by the loop."""
+    error = context.get("exception")
+    where = ""
+    if error is not None and (frame := error.__traceback__) is not None:
+        while frame.tb_next is not None:
+            frame = frame.tb_next
+        where = f" ({frame.tb_frame.f_code.co_qualname} line {frame.tb_lineno})"
+    print(f"pyproxy: internal error: {error or context.get('message')!r}{where}; please report it", file=sys.stderr)  # noqa: T201
+
+
 def run(main: Callable[[], Coroutine[Any, Any, int]], *, loop: str) -> int:
     """Run ``main`` on the event loop called ``loop``: ``uvloop`` or ``asyncio``."""
     if loop == "uvloop":
         import uvloop
 
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.get_loop().set_exception_handler(_report)
             return runner.run(main())
     with asyncio.Runner() as runner:
+        runner.get_loop().set_exception_handler(_report)
         return runner.run(main())

@@ -223,6 +223,37 @@ def test_pipelined_requests_past_the_buffer_limit(loop_name: str) -> None:
     run(main, loop_name)
 
 
+@pytest.mark.parametrize(("size", "count"), [(1_000_000, 200), (2000, 12_000)])
+def test_a_client_that_asks_ahead_and_does_not_read_is_not_answered_ahead(
+    loop_name: str, size: int, count: int
+) -> None:
+    async def main() -> None:
+        answered = 0
+
+        async def big(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            nonlocal answered
+            while True:
+                await reader.readuntil(b"\r\n\r\n")
+                answered += 1
+                writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % size + b"x" * size)
+
+        async with backend(big) as endpoint, proxy(settings_for(endpoint)) as served:
+            async with Client(served.address) as client:
+                sending = asyncio.ensure_future(client.send(GET * count))
+                before = -1
+                while answered != before:
+                    before = answered
+                    await asyncio.sleep(0.3)
+                assert answered * size < 20_000_000  # what the kernel's buffers take
+                received = 0
+                while answered < count or received < size * count:
+                    received += len(await client.receive(1 << 20))
+                await sending
+                assert answered == count
+
+    run(main, loop_name)
+
+
 def test_a_bad_body_after_the_head_has_gone(loop_name: str) -> None:
     async def main() -> None:
         async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

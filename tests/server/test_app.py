@@ -45,6 +45,19 @@ def test_two_signals(loop_name: str) -> None:
     run(main, loop_name)
 
 
+def test_what_should_not_happen_is_one_line(loop_name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    async def main() -> None:
+        def broken() -> None:
+            raise RuntimeError("no")
+
+        asyncio.get_running_loop().call_soon(broken)
+        await asyncio.sleep(0.01)
+
+    run(main, loop_name)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("pyproxy: internal error: RuntimeError('no') (")
+
+
 def test_one_signal(loop_name: str) -> None:
     async def main() -> None:
         app = App(Settings((LISTENER,)))
