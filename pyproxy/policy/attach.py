@@ -42,8 +42,10 @@ class Ancestor:
 class Attachment:
     """The result for all policies."""
 
-    claims: dict[ListenerKey, ClientTrafficPolicy] = field(default_factory=dict)
+    applied: dict[ListenerKey, ClientTrafficPolicy] = field(default_factory=dict)
     """The policy that applies to each listener; a listener without one is not in it."""
+    claimed: set[ListenerKey] = field(default_factory=set)
+    """Listeners that a policy has for itself; also where it turned out to be invalid and applies to nothing."""
     ancestors: dict[tuple[str, str], list[Ancestor]] = field(default_factory=dict)
     """By (namespace, name) of the policy."""
 
@@ -71,9 +73,9 @@ def attach(gateways: Sequence[Gateway], policies: Sequence[ClientTrafficPolicy])
     for sections in (True, False):
         for policy in ordered:
             for _, ref in policy.spec.targets:
-                gateway = by_name.get((policy.metadata.namespace, ref.name))
-                if gateway is None or ref.kind != "Gateway" or bool(ref.section_name) is not sections:
+                if (ref.section_name is not None) is not sections:
                     continue
+                gateway = by_name[policy.metadata.namespace, ref.name]  # load has checked that it is there
                 conditions = (
                     _attach_section(result, gateway, policy, ref)
                     if sections
@@ -88,23 +90,24 @@ def _attach_section(
     result: Attachment, gateway: Gateway, policy: ClientTrafficPolicy, ref: TargetRef
 ) -> list[Condition]:
     namespace, name = key(gateway.metadata)
-    section = ref.section_name or ""
+    section = ref.section_name
     listener = next((listener for listener in gateway.spec.listeners if listener.name == section), None)
-    if listener is None:
+    if section is None or listener is None:
         message = f"No section name {section} found for Gateway {namespace}/{name}"
         return [Condition("Accepted", False, "TargetNotFound", message)]
-    if (namespace, name, section) in result.claims:
+    if (namespace, name, section) in result.claimed:
         message = f"Unable to target section of {name}, another ClientTrafficPolicy has already attached to it"
         return [Condition("Accepted", False, "Conflicted", message)]
-    same_port = [other.name for other in gateway.spec.listeners if other.port == listener.port]
-    if len(same_port) > 1:
-        listeners = ", ".join(f"{namespace}/{name}/{other}" for other in same_port)
+    result.claimed.add((namespace, name, section))
+    others = [other for other in gateway.spec.listeners if other.port == listener.port and other is not listener]
+    if others:
+        listeners = ", ".join(f"{namespace}/{name}/{other.name}" for other in others)
         message = (
             f"ClientTrafficPolicy is being applied to multiple http (non https) listeners ({listeners}) on the same "
             "port, which is not allowed."
         )
         return [Condition("Accepted", False, "Invalid", message), *_deprecations(policy)]
-    result.claims[namespace, name, section] = policy
+    result.applied[namespace, name, section] = policy
     return [ACCEPTED, *_deprecations(policy)]
 
 
@@ -122,10 +125,10 @@ def _attach_gateway(
     overridden = []
     for listener in gateway.spec.listeners:
         listener_key = (namespace, name, listener.name)
-        if listener_key in result.claims:
+        if listener_key in result.claimed:
             overridden.append(listener.name)
         else:
-            result.claims[listener_key] = policy
+            result.applied[listener_key] = policy
     conditions = [ACCEPTED, *_deprecations(policy)]
     if overridden:
         sections = " ".join(sorted(overridden))

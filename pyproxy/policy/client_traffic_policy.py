@@ -1,6 +1,7 @@
 """ClientTrafficPolicy v1alpha1, field for field, with the CRD's patterns, enums and rules.
 
-Which fields are served is not said here but in ``policy.fields``.
+Which fields are served is not said here but in ``policy.fields``. Stricter than the CRD is only tcpKeepalive: Envoy
+Gateway lets values through that the kernel refuses, and Envoy then drops the listener (measured).
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from pyproxy.policy.model import Name, Resource, Strict
-from pyproxy.policy.scalars import parse_duration, parse_quantity
+from pyproxy.policy.model import FieldError, Name, Namespace, Resource, Strict
+from pyproxy.policy.scalars import parse_cidr, parse_duration, parse_quantity
 
 
 def _duration(text: str) -> str:
@@ -23,8 +24,14 @@ def _quantity(value: str | int) -> str | int:
     return value
 
 
+def _cidr(text: str) -> str:
+    parse_cidr(text)
+    return text
+
+
 Duration = Annotated[str, AfterValidator(_duration)]
 Quantity = Annotated[str | int, AfterValidator(_quantity)]
+CIDR = Annotated[str, AfterValidator(_cidr)]
 UInt32 = Annotated[int, Field(ge=0, le=2**32 - 1)]
 HeaderName = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[A-Za-z0-9!#$%&'*+\-.^_\x60|~]+$")]
 HeaderValue = Annotated[str, Field(min_length=1, max_length=4096)]
@@ -41,7 +48,7 @@ class TargetRef(Strict):
     group: str
     kind: str
     name: Name
-    namespace: Name | None = None
+    namespace: Namespace | None = None
     """Not in today's schema; the guide of v0.6 writes it, so it is taken where it changes nothing."""
     section_name: Name | None = None
 
@@ -70,10 +77,25 @@ class TargetSelector(Strict):
     match_expressions: list[LabelSelectorRequirement] = Field(default_factory=list)
 
 
+def _kernel_seconds(text: str) -> str:
+    if not 1 <= parse_duration(text) // 1000 <= 32767:
+        raise ValueError(f"the kernel takes 1s to 32767s, in whole seconds, not {text}")
+    return text
+
+
+def _kernel_probes(number: int) -> int:
+    if not 1 <= number <= 127:
+        raise ValueError(f"the kernel takes 1 to 127, not {number}")
+    return number
+
+
+KernelSeconds = Annotated[Duration, AfterValidator(_kernel_seconds)]
+
+
 class TCPKeepalive(Strict):
-    probes: UInt32 | None = None
-    idle_time: Duration | None = None
-    interval: Duration | None = None
+    probes: Annotated[int, AfterValidator(_kernel_probes)] | None = None
+    idle_time: KernelSeconds | None = None
+    interval: KernelSeconds | None = None
 
 
 class ProxyProtocolSettings(Strict):
@@ -82,7 +104,7 @@ class ProxyProtocolSettings(Strict):
 
 class XForwardedFor(Strict):
     num_trusted_hops: UInt32 | None = None
-    trusted_cidrs: list[str] | None = Field(default=None, alias="trustedCIDRs", min_length=1)
+    trusted_cidrs: list[CIDR] | None = Field(default=None, alias="trustedCIDRs", min_length=1)
     disable_x_forwarded_for_append: bool | None = None
 
 
@@ -105,7 +127,7 @@ class SecretReference(Strict):
     group: str = ""
     kind: str = "Secret"
     name: Name
-    namespace: Name | None = None
+    namespace: Namespace | None = None
 
 
 class SubjectAltNameOther(Strict):
@@ -296,7 +318,7 @@ class HealthCheck(Strict):
 
 class ClientTrafficPolicySpec(Strict):
     target_ref: TargetRef | None = None
-    target_refs: list[TargetRef] | None = Field(default=None, min_length=1, max_length=16)
+    target_refs: list[TargetRef] | None = Field(default=None, min_length=1)
     target_selectors: list[TargetSelector] | None = None
     tcp_keepalive: TCPKeepalive | None = None
     enable_proxy_protocol: bool | None = None
@@ -319,12 +341,14 @@ class ClientTrafficPolicySpec(Strict):
         # The CRD's CEL rules, with their messages.
         if not self.target_selectors and (self.target_ref is None) == (self.target_refs is None):
             raise ValueError("either targetRef or targetRefs must be used")
-        for name, refs in (("targetRef", [self.target_ref]), ("targetRefs[*]", self.target_refs or [])):
-            for ref in refs:
-                if ref is not None and ref.group != GATEWAY_GROUP:
-                    raise ValueError(f"this policy can only have a {name}.group of {GATEWAY_GROUP}")
-                if ref is not None and ref.kind not in ("Gateway", "ListenerSet"):
-                    raise ValueError(f"this policy can only have a {name}.kind of Gateway or ListenerSet")
+        for (_, *place), ref in self.targets:
+            name = "targetRefs[*]" if len(place) > 1 else "targetRef"
+            if ref.group != GATEWAY_GROUP:
+                message = f"this policy can only have a {name}.group of {GATEWAY_GROUP}"
+                raise FieldError((*place, "group"), message)
+            if ref.kind not in ("Gateway", "ListenerSet"):
+                message = f"this policy can only have a {name}.kind of Gateway or ListenerSet"
+                raise FieldError((*place, "kind"), message)
         return self
 
     @property

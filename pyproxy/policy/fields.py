@@ -49,12 +49,12 @@ FIELDS: dict[str, Enforced | Refused] = {
     "spec.targetRef.group": enforced("policy.attach:attach"),
     "spec.targetRef.kind": enforced("policy.attach:attach"),
     "spec.targetRef.name": enforced("policy.attach:attach"),
-    "spec.targetRef.namespace": enforced("policy.load:check_references"),
+    "spec.targetRef.namespace": enforced("policy.references:check_references"),
     "spec.targetRef.sectionName": enforced("policy.attach:attach"),
     "spec.targetRefs[].group": enforced("policy.attach:attach"),
     "spec.targetRefs[].kind": enforced("policy.attach:attach"),
     "spec.targetRefs[].name": enforced("policy.attach:attach"),
-    "spec.targetRefs[].namespace": enforced("policy.load:check_references"),
+    "spec.targetRefs[].namespace": enforced("policy.references:check_references"),
     "spec.targetRefs[].sectionName": enforced("policy.attach:attach"),
     "spec.targetSelectors[].group": refused(_NOT_YET),
     "spec.targetSelectors[].kind": refused(_NOT_YET),
@@ -178,7 +178,7 @@ FIELDS: dict[str, Enforced | Refused] = {
 
 
 def find_refused(spec: Any, schema_path: str = "spec", path: Path = ("spec",)) -> Iterator[tuple[Path, str]]:
-    """(place, reason) of each refused field that ``spec``, a valid policy's, sets."""
+    """(place, reason) of each refused field that a policy's ``spec`` sets, whether it is valid or not."""
     row = FIELDS.get(schema_path)
     if isinstance(row, Refused):
         yield path, row.reason

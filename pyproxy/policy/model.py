@@ -6,11 +6,11 @@ A field typed ``Unserved`` is known and refused, with its line.
 
 from __future__ import annotations
 
-from datetime import datetime
+import re
 from ipaddress import ip_address
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
 
@@ -20,39 +20,82 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, alias_generator=to_camel)
 
 
+class FieldError(ValueError):
+    """A rule of a whole model is broken, and ``path`` in it is where."""
+
+    def __init__(self, path: tuple[str | int, ...], message: str) -> None:
+        super().__init__(message)
+        self.path = path
+
+
 def _refuse(value: object) -> object:
     raise ValueError("pyproxy does not serve this field; take it out")
 
 
 Unserved = Annotated[Any, BeforeValidator(_refuse)]
 
+
+def _unserved(*values: str, takes: str) -> BeforeValidator:
+    """For an enum: values that the API has and pyproxy does not, and those that it has."""
+
+    def refuse(value: object) -> object:
+        if value in values:
+            raise ValueError(f"pyproxy does not serve {value} here; it takes {takes}")
+        return value
+
+    return BeforeValidator(refuse)
+
+
+def _matching(pattern: str, what: str) -> AfterValidator:
+    """For text: a pattern, and what the user is told the text should be."""
+    compiled = re.compile(pattern)
+
+    def check(value: str) -> str:
+        if compiled.fullmatch(value) is None:
+            raise ValueError(f"{value!r} is not {what}")
+        return value
+
+    return AfterValidator(check)
+
+
+_LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+_DOTTED = rf"{_LABEL}(\.{_LABEL})*"
+
 Port = Annotated[int, Field(ge=1, le=65535)]
-Name = Annotated[str, Field(min_length=1, max_length=253)]
+Name = Annotated[
+    str,
+    Field(min_length=1, max_length=253),
+    _matching(_DOTTED, "a name: write lower-case letters, digits, - and ."),
+]
+Namespace = Annotated[
+    str, Field(min_length=1, max_length=63), _matching(_LABEL, "a namespace: write lower-case letters, digits and -")
+]
+Hostname = Annotated[
+    str,
+    Field(min_length=1, max_length=253),
+    _matching(rf"(\*\.)?{_DOTTED}", "a hostname: write a DNS name in lower case, perhaps with *. in front"),
+]
 
 
-def _hostname(value: str) -> str:
-    name = value.removeprefix("*.")
-    labels = name.split(".")
-    if not all(label and label.replace("-", "").isalnum() and label[0] != "-" != label[-1] for label in labels):
-        raise ValueError(f"{value!r} is not a hostname: write a DNS name, perhaps with *. in front")
-    if value != value.lower():
-        raise ValueError("a hostname is written in lower case")
-    return value
-
-
-Hostname = Annotated[str, Field(min_length=1, max_length=253), AfterValidator(_hostname)]
-
-
-class Metadata(BaseModel):
-    """ObjectMeta; what does not concern pyproxy is let pass, as kubectl's output is full of it."""
-
-    model_config = ConfigDict(frozen=True, alias_generator=to_camel)
+class Metadata(Strict):
+    """ObjectMeta; the fields that a cluster adds are let pass, as kubectl's output is full of them."""
 
     name: Name
-    namespace: Name = "default"
+    namespace: Namespace = "default"
+    """kubectl's default, and the guide's."""
     labels: dict[str, str] = Field(default_factory=dict)
-    creation_timestamp: datetime | None = None
+    annotations: dict[str, str] = Field(default_factory=dict)
+    creation_timestamp: Annotated[AwareDatetime, Field(strict=False)] | None = None
     generation: int = 1
+    generate_name: Any = None
+    uid: Any = None
+    resource_version: Any = None
+    self_link: Any = None
+    managed_fields: Any = None
+    owner_references: Any = None
+    finalizers: Any = None
+    deletion_timestamp: Any = None
+    deletion_grace_period_seconds: Any = None
 
 
 class Resource(Strict):
@@ -77,13 +120,15 @@ class GatewayClass(Resource):
 
 
 class RouteNamespaces(Strict):
-    from_: Literal["All", "Same"] = Field(default="Same", alias="from")
+    from_: Annotated[Literal["All", "Same"], _unserved("Selector", "None", takes="All and Same")] = Field(
+        default="Same", alias="from"
+    )
     selector: Unserved = None
 
 
 class RouteKind(Strict):
     group: str = "gateway.networking.k8s.io"
-    kind: Literal["HTTPRoute"]
+    kind: Annotated[Literal["HTTPRoute"], _unserved("GRPCRoute", takes="HTTPRoute")]
 
 
 class AllowedRoutes(Strict):
@@ -94,16 +139,10 @@ class AllowedRoutes(Strict):
 class GatewayListener(Strict):
     name: Name
     port: Port
-    protocol: str
+    protocol: Annotated[Literal["HTTP"], _unserved("HTTPS", "TLS", "TCP", "UDP", takes="HTTP")]
     hostname: Hostname | None = None
     allowed_routes: AllowedRoutes = AllowedRoutes()
     tls: Unserved = None
-
-    @model_validator(mode="after")
-    def _http_only(self) -> GatewayListener:
-        if self.protocol != "HTTP":
-            raise ValueError(f"protocol {self.protocol} is not served: pyproxy listens with HTTP only")
-        return self
 
 
 class GatewaySpec(Strict):
@@ -125,25 +164,31 @@ class Gateway(Resource):
 class ParentReference(Strict):
     group: Literal["gateway.networking.k8s.io"] = "gateway.networking.k8s.io"
     kind: Literal["Gateway"] = "Gateway"
-    namespace: Name | None = None
+    namespace: Namespace | None = None
     name: Name
     section_name: Name | None = None
     port: Port | None = None
 
 
-class HTTPPathMatch(Strict):
-    type: Literal["Exact", "PathPrefix"] = "PathPrefix"
-    value: Annotated[str, Field(max_length=1024)] = "/"
+_PATH = re.compile(r"/(?:[-A-Za-z0-9/._~!$&'()*+,;=:@]|%[0-9a-fA-F]{2})*")
+_NOT_IN_PATH = re.compile(r"//|/\.\.?(?:/|$)|%2[fF]")
 
-    @model_validator(mode="after")
-    def _absolute(self) -> HTTPPathMatch:
-        if not self.value.startswith("/"):
-            raise ValueError(
-                "value must be an absolute path and start with '/' when type one of ['Exact', 'PathPrefix']"
-            )
-        if any(part in self.value for part in ("//", "/./", "/../", "%2f", "%2F", "#")):
-            raise ValueError("must not contain '//', '/./', '/../', '%2f', '%2F' or '#'")
-        return self
+
+def _path(value: str) -> str:
+    if not value.startswith("/"):
+        raise ValueError("value must be an absolute path and start with '/' when type one of ['Exact', 'PathPrefix']")
+    if (part := _NOT_IN_PATH.search(value)) is not None:
+        raise ValueError(f"a path must not contain {part[0]!r}")
+    if _PATH.fullmatch(value) is None:
+        raise ValueError(f"{value!r} is not a path: write other characters than a-z, 0-9 and -._~!$&'()*+,;=:@ as %XX")
+    return value
+
+
+class HTTPPathMatch(Strict):
+    type: Annotated[Literal["Exact", "PathPrefix"], _unserved("RegularExpression", takes="Exact and PathPrefix")] = (
+        "PathPrefix"
+    )
+    value: Annotated[str, Field(max_length=1024), AfterValidator(_path)] = "/"
 
 
 class HTTPRouteMatch(Strict):
@@ -157,16 +202,22 @@ class BackendRef(Strict):
     group: str = ""
     kind: str = "Service"
     name: Name
-    namespace: Name | None = None
+    namespace: Namespace | None = None
     port: Port | None = None
     weight: Annotated[int, Field(ge=0, le=1_000_000)] = 1
     filters: Unserved = None
+
+    @model_validator(mode="after")
+    def _service_port(self) -> BackendRef:
+        if (self.group, self.kind) == ("", "Service") and self.port is None:
+            raise ValueError("Must have port for Service reference")
+        return self
 
 
 class HTTPRouteRule(Strict):
     name: Name | None = None
     matches: list[HTTPRouteMatch] = Field(default_factory=list, max_length=64)
-    backend_refs: list[BackendRef] = Field(default_factory=list)
+    backend_refs: list[BackendRef] = Field(default_factory=list, max_length=16)
     filters: Unserved = None
     timeouts: Unserved = None
     retry: Unserved = None
@@ -220,10 +271,10 @@ class BackendEndpoint(Strict):
 
 
 class BackendSpec(Strict):
-    type: Literal["Endpoints"] = "Endpoints"
+    type: Annotated[Literal["Endpoints"], _unserved("DynamicResolver", takes="Endpoints")] = "Endpoints"
     endpoints: list[BackendEndpoint] = Field(min_length=1, max_length=256)
     app_protocols: Unserved = None
-    fallback: Literal[False] = False
+    fallback: Unserved = None
     tls: Unserved = None
 
     @model_validator(mode="after")

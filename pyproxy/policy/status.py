@@ -9,10 +9,19 @@ from typing import Any
 
 import yaml
 
-from pyproxy.policy.attach import Ancestor, Attachment, key
+from pyproxy.policy.attach import Ancestor, Attachment, Condition, key
 from pyproxy.policy.client_traffic_policy import GATEWAY_GROUP, ClientTrafficPolicy
 
 CONTROLLER_NAME = "gateway.envoyproxy.io/gatewayclass-controller"
+
+MAX_ANCESTORS = 16
+"""What Gateway API's PolicyStatus has room for."""
+AGGREGATED = Condition(
+    "Aggregated",
+    True,
+    "Aggregated",
+    "Ancestors have been truncated because the number of policy ancestors exceeds 16.",
+)
 
 
 def status_objects(
@@ -25,15 +34,18 @@ def status_objects(
             "kind": policy.kind,
             "metadata": {"name": policy.metadata.name, "namespace": policy.metadata.namespace},
             "spec": policy.spec.model_dump(mode="json", by_alias=True, exclude_unset=True),
-            "status": {
-                "ancestors": [
-                    _ancestor(ancestor, policy.metadata.generation, now)
-                    for ancestor in attachment.ancestors.get(key(policy.metadata), [])
-                ]
-            },
+            "status": {"ancestors": _ancestors(policy, attachment, now)},
         }
         for policy in policies
     ]
+
+
+def _ancestors(policy: ClientTrafficPolicy, attachment: Attachment, now: datetime) -> list[dict[str, Any]]:
+    ancestors = attachment.ancestors.get(key(policy.metadata), [])
+    shown = [_ancestor(ancestor, policy.metadata.generation, now) for ancestor in ancestors[:MAX_ANCESTORS]]
+    if len(ancestors) > MAX_ANCESTORS:
+        shown[-1]["conditions"].append(_condition(AGGREGATED, policy.metadata.generation, now))
+    return shown
 
 
 def _ancestor(ancestor: Ancestor, generation: int, now: datetime) -> dict[str, Any]:
@@ -48,17 +60,18 @@ def _ancestor(ancestor: Ancestor, generation: int, now: datetime) -> dict[str, A
     return {
         "ancestorRef": reference,
         "controllerName": CONTROLLER_NAME,
-        "conditions": [
-            {
-                "type": condition.type,
-                "status": "True" if condition.status else "False",
-                "reason": condition.reason,
-                "message": condition.message,
-                "observedGeneration": generation,
-                "lastTransitionTime": now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-            }
-            for condition in ancestor.conditions
-        ],
+        "conditions": [_condition(condition, generation, now) for condition in ancestor.conditions],
+    }
+
+
+def _condition(condition: Condition, generation: int, now: datetime) -> dict[str, Any]:
+    return {
+        "type": condition.type,
+        "status": "True" if condition.status else "False",
+        "reason": condition.reason,
+        "message": condition.message,
+        "observedGeneration": generation,
+        "lastTransitionTime": now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
 
 
@@ -89,7 +102,7 @@ def _table(policies: Sequence[ClientTrafficPolicy], attachment: Attachment, now:
 
 
 def summary(attachment: Attachment, policy: ClientTrafficPolicy) -> str:
-    """The reason of the last Accepted condition, as the CRD's STATUS column shows it; empty without a target."""
+    """The reason of the first Accepted condition, as the CRD's STATUS column shows it; empty without a target."""
     reasons = [
         condition.reason
         for ancestor in attachment.ancestors.get(key(policy.metadata), [])

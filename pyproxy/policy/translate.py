@@ -10,7 +10,16 @@ from dataclasses import dataclass
 
 from pyproxy.policy.attach import Attachment, by_age, key
 from pyproxy.policy.client_traffic_policy import ClientTrafficPolicy, TCPKeepalive
-from pyproxy.policy.model import Backend, BackendRef, Gateway, GatewayListener, HTTPRoute, HTTPRouteRule, Service
+from pyproxy.policy.model import (
+    Backend,
+    BackendRef,
+    Gateway,
+    GatewayListener,
+    HTTPRoute,
+    HTTPRouteRule,
+    ParentReference,
+    Service,
+)
 from pyproxy.policy.release import DEFAULTS, Release
 from pyproxy.policy.scalars import parse_duration
 from pyproxy.settings import (
@@ -62,15 +71,14 @@ def translate(
         for port, same_port in by_port.items():
             # Listeners that share a port share one Envoy listener; what the first one's policy says holds for it.
             first = same_port[0]
-            policy = attachment.claims.get((*key(gateway.metadata), first.name))
-            hosts = [host for listener in same_port for host in _virtual_hosts(gateway, listener, ordered, backends)]
+            policy = attachment.applied.get((*key(gateway.metadata), first.name))
             listeners.append(
                 Listener(
                     name=_listener_name(gateway, first),
                     address=address,
                     port=bound_port(port),
                     gateway_port=port,
-                    virtual_hosts=tuple(hosts),
+                    virtual_hosts=_virtual_hosts(gateway, same_port, ordered, backends),
                     keepalive=_keepalive(policy.spec.tcp_keepalive if policy else None),
                     proxy_protocol=_proxy_protocol(policy),
                     http=_http_options(policy, release),
@@ -122,15 +130,14 @@ def _http_options(policy: ClientTrafficPolicy | None, release: Release) -> HttpO
 # -- the routes ------------------------------------------------------------------------------------------------
 
 
-def is_parent(gateway: Gateway, listener: GatewayListener, route: HTTPRoute) -> bool:
-    """Whether one of ``route``'s parentRefs names this listener, and the listener allows it."""
+def ref_reaches(ref: ParentReference, gateway: Gateway, listener: GatewayListener, route: HTTPRoute) -> bool:
+    """Whether a parentRef of ``route`` names this listener, and the listener allows it."""
     if listener.allowed_routes.namespaces.from_ == "Same" and route.metadata.namespace != gateway.metadata.namespace:
         return False
-    return any(
+    return (
         (ref.namespace or route.metadata.namespace, ref.name) == key(gateway.metadata)
         and ref.section_name in (None, listener.name)
         and ref.port in (None, listener.port)
-        for ref in route.spec.parent_refs
     )
 
 
@@ -154,23 +161,23 @@ def _intersect(one: str, other: str) -> str | None:
 
 
 def _virtual_hosts(
-    gateway: Gateway, listener: GatewayListener, routes: Sequence[HTTPRoute], backends: Backends
-) -> list[VirtualHost]:
-    by_host: dict[str, list[Route]] = {}
-    taken = {
-        other.hostname for other in gateway.spec.listeners if other.port == listener.port and other is not listener
-    }
-    for route in routes:
-        if is_parent(gateway, listener, route):
-            for host in shared_hostnames(route, listener):
-                # A name that another listener of this port has for itself is that one's.
-                if host not in taken:
-                    by_host.setdefault(host, []).extend(_routes(route, host, backends))
-    name = _listener_name(gateway, listener)
-    return [
-        VirtualHost(f"{name}/{host.replace('.', '_')}", (host,), tuple(sorted(found, key=_precedence)))
-        for host, found in by_host.items()
-    ]
+    gateway: Gateway, same_port: Sequence[GatewayListener], routes: Sequence[HTTPRoute], backends: Backends
+) -> tuple[VirtualHost, ...]:
+    """One for each hostname, as Envoy takes a domain once; it has the name of the first listener that brings it."""
+    names: dict[str, str] = {}
+    found: dict[str, list[Route]] = {}
+    for listener in same_port:
+        # A hostname that another listener of this port has is that one's.
+        taken = {other.hostname for other in same_port if other is not listener}
+        for route in routes:
+            if any(ref_reaches(ref, gateway, listener, route) for ref in route.spec.parent_refs):
+                for host in shared_hostnames(route, listener):
+                    if host not in taken:
+                        names.setdefault(host, f"{_listener_name(gateway, listener)}/{host.replace('.', '_')}")
+                        found.setdefault(host, []).extend(_routes(route, host, backends))
+    return tuple(
+        VirtualHost(names[host], (host,), tuple(sorted(dict.fromkeys(found[host]), key=_precedence))) for host in found
+    )
 
 
 def _precedence(route: Route) -> tuple[bool, int]:
@@ -217,6 +224,6 @@ def _endpoints(route: HTTPRoute, ref: BackendRef, backends: Backends) -> tuple[E
     for endpoint in backends.backends[name].spec.endpoints:
         if endpoint.ip is not None:
             found.append(Endpoint(endpoint.ip.address, endpoint.ip.port))
-        elif endpoint.fqdn is not None:
+        if endpoint.fqdn is not None:
             found.append(Endpoint(endpoint.fqdn.hostname, endpoint.fqdn.port))
     return tuple(found)

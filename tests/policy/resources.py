@@ -71,3 +71,17 @@ def errors(*texts: str) -> list[PolicyError]:
     except PolicyErrors as found:
         return list(found.errors)
     return []
+
+
+def first(*texts: str) -> str:
+    """The first error."""
+    found = errors(*texts)
+    assert found, "there is no error"
+    return str(found[0])
+
+
+def only(*texts: str) -> str:
+    """The only error."""
+    found = errors(*texts)
+    assert len(found) == 1, found
+    return str(found[0])

@@ -25,7 +25,7 @@ def conditions(text: str, *names: str) -> dict[str, list[Condition]]:
 
 def claims(text: str) -> dict[str, str]:
     attachment = loaded(text).attachment
-    return {listener: policy.metadata.name for (_, _, listener), policy in attachment.claims.items()}
+    return {listener: policy.metadata.name for (_, _, listener), policy in attachment.applied.items()}
 
 
 @pytest.mark.enforces("spec.targetRefs[].group")
@@ -98,13 +98,16 @@ def test_a_section_that_shares_its_port() -> None:
     text = BASE.replace("port: 80}", "port: 80}\n  - {name: b, protocol: HTTP, port: 80, hostname: b.example}")
     text += "---\n" + policy(KEEPALIVE, target="name: eg, sectionName: b")
     assert claims(text) == {}
+    # The section stays claimed: a policy for the whole Gateway does not fall back onto it.
+    assert claims(text + "---\n" + policy(PROXY, name="all")) == {"http": "all"}
+    assert conditions(text + "---\n" + policy(PROXY, name="all"), "all")["all"][0].message.endswith("sections [b]")
     assert conditions(text, "p")["p"] == [
         Condition(
             "Accepted",
             False,
             "Invalid",
             "ClientTrafficPolicy is being applied to multiple http (non https) listeners "
-            "(default/eg/http, default/eg/b) on the same port, which is not allowed.",
+            "(default/eg/http) on the same port, which is not allowed.",
         )
     ]
 

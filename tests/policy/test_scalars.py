@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyproxy.policy.scalars import format_duration, parse_duration, parse_quantity
+from pyproxy.policy.scalars import format_duration, format_quantity, parse_cidr, parse_duration, parse_quantity
+
+UNITS = [1000, 10**6, 10**9, 1024, 1024**2, 1024**3]
 
 
 @pytest.mark.parametrize(
@@ -43,3 +45,29 @@ def test_quantity(value: str | int, number: int) -> None:
 def test_no_quantity(value: str | int) -> None:
     with pytest.raises(ValueError, match="is not a quantity"):
         parse_quantity(value)
+
+
+@given(
+    st.integers(1, 2**63 - 1) | st.builds(lambda count, unit: count * unit, st.integers(1, 999), st.sampled_from(UNITS))
+)
+def test_quantities_round_trip(number: int) -> None:
+    assert parse_quantity(format_quantity(number)) == number
+
+
+@pytest.mark.parametrize(("number", "text"), [(1, "1"), (1000, "1k"), (1024, "1Ki"), (32768, "32Ki"), (1500, "1500")])
+def test_quantities_are_written_short(number: int, text: str) -> None:
+    assert format_quantity(number) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "network"),
+    [("10.1.2.3/8", "10.0.0.0/8"), ("0.0.0.0/0", "0.0.0.0/0"), ("fd00::1/8", "fd00::/8"), ("::1/128", "::1/128")],
+)
+def test_cidr(text: str, network: str) -> None:
+    assert str(parse_cidr(text)) == network
+
+
+@pytest.mark.parametrize("text", ["", "10.0.0.0", "10.0.0.0/33", "10.0.0/8", "::/129", "::%1/64", "10.0.0.0/-1", "a/8"])
+def test_no_cidr(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a CIDR"):
+        parse_cidr(text)

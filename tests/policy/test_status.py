@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import timedelta
 
 import pytest
@@ -89,3 +90,23 @@ def test_in_full(output: str) -> None:
 )
 def test_age_as_kubectl_has_it(seconds: int, age: str) -> None:
     assert format_age(seconds) == age
+
+
+def test_a_status_has_room_for_sixteen_ancestors() -> None:
+    listeners = "".join(f"  - {{name: l{number}, protocol: HTTP, port: {8000 + number}}}\n" for number in range(17))
+    target = "group: gateway.networking.k8s.io, kind: Gateway, name: eg"
+    refs = ", ".join(f"{{{target}, sectionName: l{number}}}" for number in range(17))
+    text = (
+        BASE.replace("  - {name: http, protocol: HTTP, port: 80}\n", listeners) + "---\n" + policy("tcpKeepalive: {}")
+    )
+    text = re.sub(r"targetRefs: .*", f"targetRefs: [{refs}]", text)
+    ancestors = json.loads(loaded(text).status("json", NOW))["items"][0]["status"]["ancestors"]
+    assert [len(ancestor["conditions"]) for ancestor in ancestors] == [1] * 15 + [2]
+    assert ancestors[-1]["conditions"][-1]["reason"] == "Aggregated"
+    assert "Ancestors have been truncated" in ancestors[-1]["conditions"][-1]["message"]
+
+
+def test_the_full_status_can_be_read_again() -> None:
+    result = loaded(BASE + "---\n" + policy("tcpKeepalive: {idleTime: 20m}"))
+    again = loaded(BASE, result.status("yaml", NOW))
+    assert again.policies[0].spec == result.policies[0].spec

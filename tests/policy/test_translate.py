@@ -144,6 +144,39 @@ def test_listeners_of_one_port_are_one_and_keep_their_hosts_apart() -> None:
     }
 
 
+def test_a_domain_that_two_listeners_of_a_port_bring_is_there_once() -> None:
+    text = BASE.replace(
+        "port: 80}", "port: 80}\n  - {name: b, protocol: HTTP, port: 80, hostname: '*.example'}"
+    ).replace("parentRefs: [{name: eg}]", "parentRefs: [{name: eg}]\n  hostnames: [a.example, '*.example']")
+    one = listener(text)
+    assert [(host.name, len(host.routes)) for host in one.virtual_hosts] == [
+        ("default/eg/http/a_example", 1),
+        ("default/eg/b/*_example", 1),
+    ]
+
+
+def test_routes_of_one_host_come_by_age_then_name() -> None:
+    parts = BASE.split("---\n")
+    routes = [
+        parts[2].replace("{name: backend}\nspec", f"{{name: {name}}}\nspec")
+        for name in ("b", "a", "old, creationTimestamp: '2020-01-01T00:00:00Z'")
+    ]
+    found = hosts("---\n".join([*parts[:2], *routes, parts[3]]))["*"]
+    assert [route.name.split("/")[2] for route in found] == ["old", "a", "b"]
+
+
+def test_a_route_that_names_another_port_is_not_on_this_one() -> None:
+    text = BASE.replace("port: 80}", "port: 80}\n  - {name: b, protocol: HTTP, port: 81}").replace(
+        "parentRefs: [{name: eg}]", "parentRefs: [{name: eg, port: 81}]"
+    )
+    assert [len(one.virtual_hosts) for one in loaded(text).settings.listeners] == [0, 1]
+
+
+def test_backends_by_name() -> None:
+    text = BASE.replace("{ip: {address: 127.0.0.1, port: 3000}}", "{fqdn: {hostname: app.example, port: 80}}")
+    assert hosts(text)["*"][0].clusters[0][0].endpoints == (Endpoint("app.example", 80),)
+
+
 def test_weights() -> None:
     refs = "{group: gateway.envoyproxy.io, kind: Backend, name: backend, weight: %d}"
     several = BASE.replace(BACKEND, f"backendRefs: [{refs % 1}, {refs % 0}, {refs % 3}]")
