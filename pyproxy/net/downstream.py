@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 FLUSH_TIMEOUT = 300.0
 """Seconds a client has to read what was written before the connection ended."""
 
+READ_AT_ONCE = 65_536
+"""Bytes that Envoy takes from a socket before it looks at them, and so before it refuses a head (measured)."""
+
 STREAM_IDLE = Fault(Source.DOWNSTREAM, "stream_idle", 408, "SI", "stream_idle_timeout")
 
 
@@ -231,6 +234,9 @@ class DownstreamConnection(asyncio.Protocol):
             )
         )
         self.listener.log_refused(self, fault)
+        if self._reader.buffered > READ_AT_ONCE:
+            # Envoy would have left the rest in the kernel, whose answer to a close is then a reset.
+            sockets.reset_on_close(self._sock)
         self._linger()
 
     # -- what the exchange asks for ----------------------------------------------------------------------------

@@ -104,7 +104,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._transport.write(data)
 
     def end_request(self) -> None:
-        """The request is complete. Without this the connection is not used again: it would read the next as its body."""
+        """The request is complete; a connection that still owes body bytes can't be given to the next request."""
         self._request_sent = True
 
     def pause_reading(self) -> None:

@@ -16,7 +16,8 @@ from pyproxy.settings import EscapedSlashes, HttpOptions
 # Nothing to do: no escape, no backslash, no dot at the start of a segment, no double slash, only plain characters.
 _PLAIN = re.compile(rb"/(?:[A-Za-z0-9\-_~!$&'()*+,;=:@][A-Za-z0-9\-._~!$&'()*+,;=:@]*(?:/|$))*")
 _ESCAPED_SLASH = re.compile(rb"%2[Ff]|%5[Cc]")
-_ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
+_ESCAPE = re.compile(rb"%[0-9A-Fa-f]{2}")
+_PERCENT = re.compile(rb"%(?:([0-9A-Fa-f]{2}))?")
 _MUST_ESCAPE = re.compile(rb"[\x00-\x20\"<>^`{|}\x7f-\xff]")
 _DOTS_WITH_PARAMETERS = re.compile(rb"(?<=/)(\.\.?);[^/]*")
 _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
@@ -75,12 +76,35 @@ def _canonical(path: bytes) -> bytes | None:
     path = path.replace(b"\\", b"/")
     # Parameters behind a dot segment go with it, but only where its dots are not escaped (measured).
     path = _DOTS_WITH_PARAMETERS.sub(rb"\1", path)
-    path = _ESCAPE.sub(_unescape_unreserved, path)
+    path = _unescape(path)
     path = _MUST_ESCAPE.sub(lambda m: b"%%%02X" % m[0][0], path)
     return _remove_dot_segments(path)
 
 
-def _unescape_unreserved(match: re.Match[bytes]) -> bytes:
+def _unescape(path: bytes) -> bytes:
+    """Unreserved characters without their escape. A percent sign that would become an escape by it is escaped."""
+    if b"%" not in path:
+        return path
+    pieces: list[bytes] = []
+    bare: list[int] = []
+    size = at = 0
+    for match in _PERCENT.finditer(path):
+        pieces += (path[at : match.start()], _decode(match))
+        size += match.start() - at
+        if match[1] is None:
+            bare.append(size)
+        size += len(pieces[-1])
+        at = match.end()
+    unescaped = b"".join(pieces) + path[at:]
+    for position in reversed(bare):
+        if _ESCAPE.match(unescaped, position):
+            unescaped = unescaped[:position] + b"%25" + unescaped[position + 1 :]
+    return unescaped
+
+
+def _decode(match: re.Match[bytes]) -> bytes:
+    if match[1] is None:
+        return b"%"
     value = int(match[1], 16)
     return bytes((value,)) if value in _UNRESERVED else match[0]
 

@@ -1,7 +1,7 @@
 """The chunked transfer coding (RFC 9112 section 7.1), as strict as Envoy and h11 together.
 
 A message's framing must mean the same to everyone who reads it, so this reader takes what both take: a size of at most
-16 hex digits, blanks and a ``;extension`` of printable bytes behind it, CRLF and nothing else behind size and data.
+16 hex digits, behind it an extension of printable bytes, CRLF and nothing else behind size and data.
 Envoy by itself lets junk pass between a chunk's data and the next size, which is how CVE-2025-43859 smuggled requests.
 """
 
@@ -16,7 +16,8 @@ LAST_CHUNK = b"0\r\n\r\n"
 MAX_CHUNK_LINE = 16_384
 """Limit of a size and its extension. Envoy has none, which lets a peer send 100 bytes for each it counts."""
 
-_CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;[\t\x20-\x7e\x80-\xff]*)?")
+# What stands behind blanks counts as an extension even without its semicolon, as in Envoy: size and line end are clear.
+_CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,16})(?:[ \t;][\t\x20-\x7e\x80-\xff]*)?")
 
 
 def chunk(data: bytes) -> bytes:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from ipaddress import IPv6Address
 
 from pyproxy.errors import Fault, Source
 from pyproxy.settings import HttpOptions, Underscores
@@ -25,20 +26,21 @@ METHODS = frozenset(
 METHOD_FIRST_BYTES = frozenset(method[0] for method in METHODS)
 """Envoy refuses a connection at its first byte when no method starts with it."""
 
-# Separators of the request line may be runs of blanks (measured); the target has none. A line with a second word only
-# is HTTP/0.9, which the version gate answers.
-_REQUEST_LINE = re.compile(rb"([^ \t]+)[ \t]+([^ \t]+)(?:[ \t]+([^ \t]+))?[ \t]*")
+# Separators of the request line may be runs of blanks and CRs (RFC 9112 section 3; measured), the target has none.
+# A line of two words is HTTP/0.9, which the version gate answers.
+_REQUEST_LINE = re.compile(rb"([^ \t\r]+)[ \t\r]+([^ \t\r]+)(?:[ \t\r]+([^ \t\r]+))?[ \t\r]*")
 _VERSION = re.compile(rb"HTTP/([0-9])\.([0-9])")
 _STATUS_LINE = re.compile(rb"HTTP/[0-9]\.([0-9])[ \t]+([0-9]{1,3})(?:[ \t][^\x00]*)?")
 
 # RFC 3986 schemes and, behind them, the characters Envoy takes in an authority.
 _ORIGIN_FORM = re.compile(rb"[/*][\t\x0c!-~]*")
 _ABSOLUTE_FORM = re.compile(rb"([A-Za-z][A-Za-z0-9+.\-]*)://([A-Za-z0-9!$%&'()*+,\-.:;=@\[\]_~]*)([/?][\t\x0c!-~]*)?")
-_HOST_PORT = re.compile(rb"(?:[^:\[\]]+|\[[^\[\]]*\])(?::([0-9]{1,5}))?")
+# Behind user information, which Envoy drops: a name, or an IPv6 address in brackets, and perhaps a port.
+_HOST_PORT = re.compile(rb"(?:[A-Za-z0-9.\-]+|\[([0-9A-Fa-f:.]+)\])(?::([0-9]{1,5}))?")
 _AUTHORITY_FORM = re.compile(rb"[A-Za-z0-9!$%&'()*+,\-.:;=@\[\]_~]*(?:[/?][\t\x0c!-~]*)?")
 
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 section 5.6.2
-_FIELD_VALUE_BAD = re.compile(rb"[^\t\x20-\x7e\x80-\xff]")  # RFC 9110 section 5.5
+_FIELD_VALUE_BAD = re.compile(rb"[^\t\r\x20-\x7e\x80-\xff]")  # RFC 9110 section 5.5; CR has its own check
 _AUTHORITY_BAD = re.compile(rb"[^A-Za-z0-9!$%&'()*+,\-.:;=@\[\]_~]")
 _DIGITS = re.compile(rb"[0-9]+")
 
@@ -157,14 +159,16 @@ def split_target(method: bytes, target: bytes) -> tuple[bytes, bytes | None] | F
     """(path, authority or ``None``) of a valid target, by the rules of Envoy's codec for each form."""
     if method == b"CONNECT":
         # RFC 9112 section 3.2.3: authority-form is host and port.
-        port = _has_port(target)
-        return (b"", target) if port else codec_error("http1.invalid_url")
+        return (b"", target) if _host_port(target) else codec_error("http1.invalid_url")
     if target[:1] == b"/" or (target[:1] == b"*" and method == b"OPTIONS"):
         return target, None
     match = _ABSOLUTE_FORM.fullmatch(target)
-    if match is None or _has_port(match[2]) is None:
+    if match is None:
         return codec_error("http1.invalid_url")
     scheme, authority, path = match.groups()
+    authority = authority.rpartition(b"@")[2]
+    if _host_port(authority) is None:
+        return codec_error("http1.invalid_url")
     scheme = scheme.lower()
     if scheme == b"https":
         return codec_error("http1.https_url_on_plaintext_connection", 403)
@@ -173,13 +177,20 @@ def split_target(method: bytes, target: bytes) -> tuple[bytes, bytes | None] | F
     return path or b"/", authority
 
 
-def _has_port(authority: bytes) -> bool | None:
-    """Whether an authority ends in a port; ``None`` if it is no ``host`` or ``host:port``."""
-    host = authority.rpartition(b"@")[2]  # Envoy takes user information, and forwards it (measured)
-    match = _HOST_PORT.fullmatch(host)
-    if match is None or (match[1] and int(match[1]) > 65535):
+def _host_port(authority: bytes) -> bool | None:
+    """Whether ``host`` or ``host:port`` has a port; ``None`` if it is neither."""
+    match = _HOST_PORT.fullmatch(authority)
+    if match is None:
         return None
-    return bool(match[1])
+    address, port = match.groups()
+    if address is not None:
+        try:
+            IPv6Address(address.decode())
+        except ValueError:
+            return None
+    if port is not None and int(port) > 65535:
+        return None
+    return port is not None
 
 
 def split_fields(lines: Iterable[bytes]) -> Headers | None:
@@ -208,10 +219,17 @@ def check_request_fields(headers: Headers, options: HttpOptions) -> Headers | Fa
 
 
 def check_response_fields(headers: Headers, options: HttpOptions) -> Fault | None:
-    """Count and characters as Envoy's codec checks them."""
-    if len(headers) > options.max_headers or any(_FIELD_VALUE_BAD.search(value) for _, value in headers):
+    """Count and characters as Envoy's codec checks them, and no bare CR."""
+    if len(headers) > options.max_headers or has_bare_cr(headers):
+        return PROTOCOL_ERROR
+    if any(_FIELD_VALUE_BAD.search(value) for _, value in headers):
         return PROTOCOL_ERROR
     return None
+
+
+def has_bare_cr(headers: Headers) -> bool:
+    """Whether a value has a CR in it (RFC 9112 section 2.2). Envoy deletes it; pyproxy refuses the head."""
+    return any(b"\r" in value for _, value in headers)
 
 
 def merge(headers: Headers, names: frozenset[bytes]) -> Headers:

@@ -53,6 +53,7 @@ def parse_request_head(head: bytes, options: HttpOptions) -> RequestHead | Fault
     if isinstance(split, Fault):
         return split
     path, authority = split
+    absolute = authority is not None and method != b"CONNECT"
     if minor != 1:
         return rules.codec_error("low_version", 426)
     hosts = [value for name, value in fields if name == b"host"]
@@ -60,10 +61,19 @@ def parse_request_head(head: bytes, options: HttpOptions) -> RequestHead | Fault
         authority = hosts[0]
     if authority is not None and not rules.authority_is_valid(authority):
         return rules.codec_error("http.invalid_authority")
+    assert isinstance(framing, tuple)
+    if authority is None:
+        # The connection manager refuses it, whatever else is wrong.
+        return RequestHead(method, path, None, fields, framing[0], framing[1], minor, upgrade=upgrade)
+    if rules.has_bare_cr(fields):
+        return rules.codec_error("http1.invalid_characters")
+    if absolute:
+        # RFC 9112 section 3.2.2: the Host header of such a request is ignored, however often it stands there.
+        fields = [field for field in fields if field[0] != b"host"]
+        hosts = []
     headers = _grammar(method, target, fields, has_host=bool(hosts))
     if isinstance(headers, Fault):
         return headers
-    assert isinstance(framing, tuple)
     return _clean_request(RequestHead(method, path, authority, headers, framing[0], framing[1], minor, upgrade=upgrade))
 
 

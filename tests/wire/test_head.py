@@ -46,6 +46,7 @@ def test_a_fold_right_behind_the_first_line_stays_a_line_of_its_own() -> None:
     [
         (b"GET / HTTP/1.1", (b"GET", b"/", 1)),
         (b"GET  \t/x   HTTP/1.1 \t", (b"GET", b"/x", 1)),
+        (b"GET\r/x\rHTTP/1.1\r", (b"GET", b"/x", 1)),
         (b"GET / HTTP/1.0", (b"GET", b"/", 0)),
         (b"GET / HTTP/1.2", (b"GET", b"/", -1)),
         (b"GET / HTTP/2.0", (b"GET", b"/", -1)),
@@ -88,7 +89,7 @@ def test_bad_request_line(line: bytes, status: int) -> None:
         (b"http://a.example", (b"/", b"a.example")),
         (b"http://a.example?q", (b"?q", b"a.example")),
         (b"HTTP://a.example:81/x", (b"/x", b"a.example:81")),
-        (b"http://user:pass@a.example:81/", (b"/", b"user:pass@a.example:81")),
+        (b"http://user:pass@a.example:81/", (b"/", b"a.example:81")),
         (b"http://[::1]:80/", (b"/", b"[::1]:80")),
         (b"http://[::1]/", (b"/", b"[::1]")),
     ],
@@ -107,6 +108,9 @@ def test_target(target: bytes, result: tuple[bytes, bytes | None]) -> None:
         (b"GET", b"http://a:99999/", 400),
         (b"GET", b"http://a:80:90/", 400),
         (b"GET", b"http://[::1/", 400),
+        (b"GET", b"http://[1::2::3]/", 400),
+        (b"GET", b"http://a_b/", 400),
+        (b"GET", b"http://u@/", 400),
         (b"GET", b"https://a/", 403),
         (b"GET", b"ftp://a/", 400),
         (b"CONNECT", b"a", 400),
@@ -156,10 +160,16 @@ def test_underscores_and_what_is_left_of_them() -> None:
     assert head.check_request_fields(fields, drop) == [(b"c", b"2")]
 
 
-@pytest.mark.parametrize("value", [b"\x00", b"a\x01b", b"\x7f", b"a\rb", b"a\nb"])
+@pytest.mark.parametrize("value", [b"\x00", b"a\x01b", b"\x7f", b"a\nb"])
 def test_a_control_character_in_a_value(value: bytes) -> None:
     assert status_of(head.check_request_fields([(b"a", value)], OPTIONS)) == 400
     assert head.check_response_fields([(b"a", value)], OPTIONS) == head.PROTOCOL_ERROR
+
+
+def test_a_bare_cr_in_a_value() -> None:
+    assert head.has_bare_cr([(b"a", b"b\r")])
+    assert not head.has_bare_cr([(b"a", b"b")])
+    assert head.check_response_fields([(b"a", b"b\rc")], OPTIONS) == head.PROTOCOL_ERROR
 
 
 def test_a_hundred_headers_and_one_more() -> None:

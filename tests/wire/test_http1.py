@@ -151,6 +151,18 @@ def test_a_bad_host_is_refused() -> None:
     assert result.detail == "http.invalid_authority"
 
 
+def test_a_bare_cr_is_refused_and_without_a_host_as_envoy_refuses_that() -> None:
+    result = request(b"a: b\rc")
+    assert isinstance(result, Fault)
+    assert result.detail == "http1.invalid_characters"
+    assert accepted(b"a: b\rc", host=None).authority is None
+
+
+def test_an_absolute_form_makes_any_number_of_hosts_irrelevant() -> None:
+    head = accepted(b"Host: other", first=b"GET http://b/ HTTP/1.1")
+    assert (head.authority, head.headers) == (b"b", [])
+
+
 def test_an_empty_head_is_refused() -> None:
     assert isinstance(parse_request_head(b"\r\n\r\n", OPTIONS), Fault)
     assert isinstance(parse_response_head(b"\r\n\r\n", b"GET", OPTIONS), Fault)
