@@ -30,7 +30,7 @@ METHOD_FIRST_BYTES = frozenset(method[0] for method in METHODS)
 # A line of two words is HTTP/0.9, which the version gate answers.
 _REQUEST_LINE = re.compile(rb"([^ \t\r]+)[ \t\r]+([^ \t\r]+)(?:[ \t\r]+([^ \t\r]+))?[ \t\r]*")
 _VERSION = re.compile(rb"HTTP/([0-9])\.([0-9])")
-_STATUS_LINE = re.compile(rb"HTTP/[0-9]\.([0-9])[ \t]+([0-9]{1,3})(?:[ \t][^\x00]*)?")
+_STATUS_LINE = re.compile(rb"HTTP/[0-9]\.([0-9])[ \t\r]+([0-9]{1,3})(?:[ \t\r][\t\r\x20-\x7e\x80-\xff]*)?")
 
 # RFC 3986 schemes and, behind them, the characters Envoy takes in an authority.
 _ORIGIN_FORM = re.compile(rb"[/*][\t\x0c!-~]*")

@@ -162,7 +162,7 @@ def parse_response_head(
     if not isinstance(framing, tuple):
         return rules.PROTOCOL_ERROR
     length, chunked = framing
-    if status == 204 and (length or chunked):
+    if (status == 204 and (length or chunked)) or (status == 101 and (length is not None or chunked)):
         return rules.PROTOCOL_ERROR
     headers = _response_grammar(fields)
     if isinstance(headers, Fault):
@@ -172,7 +172,7 @@ def parse_response_head(
     connection = b",".join(value for name, value in headers if name in (b"connection", b"proxy-connection"))
     wishes = rules.tokens(connection)
     response.close = b"close" in wishes or (minor == 0 and b"keep-alive" not in wishes)
-    if not (method == b"HEAD" or 100 <= status < 200 or status in (204, 304)):
+    if not (method == b"HEAD" or status < 200 or status in (204, 304)):
         response.content_length, response.chunked = length, chunked
         response.until_close = length is None and not chunked
     dropped = _HOP_BY_HOP
@@ -348,6 +348,8 @@ class ResponseReader(_MessageReader):
         """The next head, interim ones too; ``None`` while it is not complete, or why it can't be understood."""
         if not self._buffer:
             return None
+        if not (self._buffer.startswith(b"HTTP/") or b"HTTP/".startswith(self._buffer)):
+            return rules.PROTOCOL_ERROR
         head = self._take_head(MAX_RESPONSE_HEAD_BYTES)
         if head is True:
             return rules.PROTOCOL_ERROR

@@ -131,6 +131,7 @@ def test_connect_has_an_authority_and_no_path() -> None:
         (b"HTTP/1.1 200 OK", (200, 1)),
         (b"HTTP/1.1 200", (200, 1)),
         (b"HTTP/1.0 404 Not Found", (404, 0)),
+        (b"HTTP/1.1 200\rOK", (200, 1)),
         (b"HTTP/9.1 7 x", (7, 1)),
     ],
 )

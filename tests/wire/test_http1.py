@@ -180,7 +180,8 @@ def test_responses() -> None:
 
 
 @pytest.mark.parametrize(
-    ("first", "method"), [(b"HTTP/1.1 204 x", b"GET"), (b"HTTP/1.1 304 x", b"GET"), (b"HTTP/1.1 200 x", b"HEAD")]
+    ("first", "method"),
+    [(b"HTTP/1.1 204 x", b"GET"), (b"HTTP/1.1 304 x", b"GET"), (b"HTTP/1.1 2 x", b"GET"), (b"HTTP/1.1 200 x", b"HEAD")],
 )
 def test_responses_without_a_body(first: bytes, method: bytes) -> None:
     head = answered(first=first, method=method)
@@ -204,6 +205,9 @@ def test_an_upgrade_and_its_refusal() -> None:
     ("first", "lines"),
     [
         (b"nonsense", ()),
+        (b"HTTP/1.1 200 \x02OK", ()),
+        (b"HTTP/1.1 101 OK", (b"Content-Length: 4",)),
+        (b"HTTP/1.1 101 OK", (b"Transfer-Encoding: chunked",)),
         (b"HTTP/1.1 200 OK", (b"no colon",)),
         (b"HTTP/1.1 200 OK", (b"a: b",) * 101),
         (b"HTTP/1.1 200 OK", (b"a: \x01",)),
@@ -352,6 +356,16 @@ def test_head_limit_holds_while_the_head_is_incomplete() -> None:
     fault = reader.read_head()
     assert isinstance(fault, Fault)
     assert fault.status == 431
+
+
+@pytest.mark.parametrize("start", [b"%", b"\r", b"HTTP1"])
+def test_a_response_is_judged_by_its_first_bytes(start: bytes) -> None:
+    reader = ResponseReader(OPTIONS)
+    reader.receive(b"HTT")
+    assert reader.read_head() is None
+    other = ResponseReader(OPTIONS)
+    other.receive(start)
+    assert isinstance(other.read_head(), Fault)
 
 
 def test_response_head_limit() -> None:
