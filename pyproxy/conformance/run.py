@@ -61,16 +61,17 @@ def compare(case: Case, envoy: Seen, pyproxy: Seen) -> list[Difference]:
     return [Difference(what, one, other) for what, one, other in pairs if one != other]
 
 
-class _Side:
+class Side:
     """One proxy with its lanes."""
 
-    def __init__(self, make: MakeSubject, group: Group) -> None:
+    def __init__(self, make: MakeSubject, group: Group, lanes: int = LANES) -> None:
         self._make = make
         self._group = group
-        self.backends = [Backend() for _ in range(LANES)]
+        self.backends = [Backend() for _ in range(lanes)]
         self.subject: Subject
 
     async def start(self) -> None:
+        """Start the backends, then the proxy."""
         if self._group.backend_listens:
             ports = [await backend.start() for backend in self.backends]
         else:
@@ -79,11 +80,13 @@ class _Side:
         await asyncio.to_thread(self.subject.__enter__)
 
     async def stop(self) -> None:
+        """End the proxy, then the backends."""
         for backend in self.backends:
             backend.close()
         await asyncio.to_thread(self.subject.__exit__, None, None, None)
 
     async def run(self, case: Case, lane: int) -> Seen:
+        """Run one case; a lane takes one at a time."""
         backend, seen = self.backends[lane], Seen()
         if backend.close_connections():
             await asyncio.sleep(0.02)  # for the proxy to see it
@@ -109,8 +112,8 @@ async def run_group(
     subject: MakeSubject = PyproxySubject,
 ) -> None:
     """Start both proxies and run ``cases``, slow ones first; ``done`` gets each result as it comes."""
-    sides = [_Side(reference, group), _Side(subject, group)]
-    started: list[_Side] = []
+    sides = [Side(reference, group), Side(subject, group)]
+    started: list[Side] = []
     try:
         for side in sides:
             await side.start()

@@ -95,13 +95,13 @@ class EnvoySubject:
 
     name = "Envoy"
 
-    def __init__(self, group: Group, backend_ports: list[int]) -> None:
+    def __init__(self, group: Group, backend_ports: list[int], *, access_log: Path | None = None) -> None:
         self.ports = [free_port() for _ in backend_ports]
         text = resources(group, self.ports, backend_ports)
         loaded = load_texts(
             [("resources.yaml", text)], release=group.release, address="127.0.0.1", now=datetime.now(UTC)
         )
-        self._process = EnvoyProcess(loaded.settings)
+        self._process = EnvoyProcess(loaded.settings, access_log=access_log)
 
     @property
     def pid(self) -> int:
@@ -122,11 +122,11 @@ class PyproxySubject:
 
     name = "pyproxy"
 
-    def __init__(self, group: Group, backend_ports: list[int], *, loop: str = "uvloop") -> None:
+    def __init__(self, group: Group, backend_ports: list[int], *, access_log: Path | None = None) -> None:
         self.ports = [free_port() for _ in backend_ports]
         self._text = resources(group, self.ports, backend_ports)
         self._release = group.release
-        self._loop = loop
+        self._access_log = str(access_log or "off")
         self._stack = ExitStack()
         self._process: subprocess.Popen[bytes]
 
@@ -139,7 +139,7 @@ class PyproxySubject:
         file, output = folder / "resources.yaml", folder / "output"
         file.write_text(self._text)
         command = [sys.executable, "-m", "pyproxy", "serve", "-f", str(file), "--release", self._release.value]
-        command += ["--admin", "off", "--access-log", "off", "--drain-time", "0", "--loop", self._loop]
+        command += ["--admin", "off", "--access-log", self._access_log, "--drain-time", "0"]
         with output.open("wb") as sink:
             self._process = subprocess.Popen(command, stdout=sink, stderr=sink)
         self._stack.callback(self._stop)

@@ -224,16 +224,17 @@ class DownstreamConnection(asyncio.Protocol):
 
     def _refuse(self, fault: Fault) -> None:
         """The codec's reply to what is no request. Nobody knows where the next one begins, so the connection ends."""
+        body = replies.STREAM_TIMEOUT if fault is STREAM_IDLE else replies.phrase(fault.status)
         self.write(
             replies.local_reply(
                 fault.status,
                 date=self.listener.date.now(),
                 server=self.listener.settings.http.server_name,
-                body=replies.STREAM_TIMEOUT if fault is STREAM_IDLE else replies.phrase(fault.status),
+                body=body,
                 close=True,
             )
         )
-        self.listener.log_refused(self, fault)
+        self.listener.log_refused(self, fault, len(body))
         if self._reader.buffered > READ_AT_ONCE:
             # Envoy would have left the rest in the kernel, whose answer to a close is then a reset.
             sockets.reset_on_close(self._sock)

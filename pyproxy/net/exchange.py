@@ -47,6 +47,7 @@ class Exchange:
         "_done",
         "_encode_chunked",
         "_id",
+        "_logged_service_time",
         "_details",
         "_early",
         "_flag",
@@ -58,7 +59,6 @@ class Exchange:
         "_response_status",
         "_route",
         "_route_deadline",
-        "_service_time",
         "_started",
         "_started_wall",
         "_transport_failure",
@@ -94,7 +94,7 @@ class Exchange:
         self._response_status = 0
         self._bytes_received = 0
         self._bytes_sent = 0
-        self._service_time: int | None = None
+        self._logged_service_time: int | None = None
         self._flag = "-"
         self._details: str | None = None
         self._transport_failure: str | None = None
@@ -117,6 +117,7 @@ class Exchange:
             self._reply(400, "query_missing_content_type")
             return
         if request.method == b"CONNECT":
+            self._admit()
             self._reply(404, "route_not_found", "NR")
             return
         if request.path[:1] != b"/":
@@ -127,9 +128,11 @@ class Exchange:
             self._reply(400, "path_normalization_failed")
             return
         if isinstance(path, Redirect):
+            self._path = path.location
             self._reply(307, "path_normalization_failed", location=path.location)
             return
         self._path = path
+        request_id = self._admit()
         route = self._route = connection.listener.routes.match(request.authority, path)
         if route is None:
             self._reply(404, "route_not_found", "NR")
@@ -138,14 +141,19 @@ class Exchange:
         elif route.direct_response is not None:
             self._reply(route.direct_response, "direct_response")
         else:
-            self._forward(route)
+            self._forward(route, request_id)
 
-    def _forward(self, route: CompiledRoute) -> None:
-        connection, request = self._connection, self.request
-        sent = request_id_of(request) if is_internal(request, connection.client) else None
+    def _admit(self) -> bytes:
+        """The request is one to route: from here on it has an id, and its headers say where it came from."""
+        request = self.request
+        sent = request_id_of(request) if is_internal(request, self._connection.client) else None
         self._id = sent or format_request_id(os.urandom(16))
+        return self._id
+
+    def _forward(self, route: CompiledRoute, request_id: bytes) -> None:
+        connection, request = self._connection, self.request
         head = upstream_request(
-            request, self._path, connection.client, self._id, route, connection.listener.settings.http
+            request, self._path, connection.client, request_id, route, connection.listener.settings.http
         )
         self._queue(head)
         if self.request_complete:
@@ -237,6 +245,9 @@ class Exchange:
 
     # -- what the upstream tells --------------------------------------------------------------------------------------
 
+    def on_endpoint_chosen(self, address: str) -> None:
+        self._upstream_host = address
+
     def on_upstream_ready(self, upstream: UpstreamConnection) -> None:
         self._cancel = None
         self._upstream = upstream
@@ -276,7 +287,9 @@ class Exchange:
         listener = connection.listener
         upgrade = request.upgrade is not None
         now = connection.loop.time()
-        self._service_time = max(0, round((now - self._request_done_at) * 1000)) if self.request_complete else 0
+        service_time = max(0, round((now - self._request_done_at) * 1000)) if self.request_complete else 0
+        if not listener.settings.http.suppress_envoy_headers:
+            self._logged_service_time = service_time
         self._response_status = head.status
         self._details = "via_upstream"
         if upgrade and head.status == 101:
@@ -293,7 +306,7 @@ class Exchange:
         self._encode_chunked = framing is CHUNKED and head.has_body
         written = downstream_response(
             head,
-            service_time=self._service_time,
+            service_time=service_time,
             date=listener.date.now(),
             close=self._close,
             framing=framing,
@@ -349,7 +362,11 @@ class Exchange:
         self._response_status, self._details, self._flag = status, details, flag
         self._close = status == 400 or request.close or connection.closing_soon or not self.request_complete
         content_type = next((value for name, value in request.headers if name == b"content-type"), b"")
-        self._bytes_sent = len(body)
+        grpc = content_type.startswith(b"application/grpc")
+        if grpc:
+            self._response_status = 200
+        elif request.method != b"HEAD":
+            self._bytes_sent = len(body)
         connection.write(
             replies.local_reply(
                 status,
@@ -359,7 +376,7 @@ class Exchange:
                 location=location,
                 close=self._close,
                 head=request.method == b"HEAD",
-                grpc=content_type.startswith(b"application/grpc"),
+                grpc=grpc,
             )
         )
         self._complete(local=True)
@@ -390,13 +407,15 @@ class Exchange:
             return
         headers = dict(request.headers)
         forwarded = headers.get(b"x-forwarded-for")
-        client = connection.client
+        if self._id is not None:
+            appended = connection.client.forwarded_for
+            forwarded = forwarded + b"," + appended if forwarded else appended
         route = self._route
         connection.listener.access_log.write(
             RequestLog(
                 start_time=self._started_wall,
                 method=request.method,
-                path=headers.get(b"x-envoy-original-path", self._path),
+                path=headers.get(b"x-envoy-original-path", self._path or None),
                 response_code=self._response_status,
                 response_flags=self._flag,
                 response_code_details=self._details,
@@ -404,8 +423,8 @@ class Exchange:
                 bytes_received=self._bytes_received,
                 bytes_sent=self._bytes_sent,
                 duration=round((connection.loop.time() - self._started) * 1000),
-                upstream_service_time=self._service_time,
-                x_forwarded_for=forwarded + b"," + client.forwarded_for if forwarded else client.forwarded_for,
+                upstream_service_time=self._logged_service_time,
+                x_forwarded_for=forwarded,
                 user_agent=headers.get(b"user-agent"),
                 request_id=self._id,
                 authority=request.authority,

@@ -59,16 +59,16 @@ class HttpListener:
         """Accept on a socket that is bound and listening already."""
         self._server = await self.loop.create_server(lambda: DownstreamConnection(self), sock=sock)
 
-    def log_refused(self, connection: DownstreamConnection, fault: Fault) -> None:
-        """The access log line of what could not be read as a request."""
+    def log_refused(self, connection: DownstreamConnection, fault: Fault, bytes_sent: int) -> None:
+        """The access log line of what could not be read as a request; ``bytes_sent`` of its reply's body."""
         if self.access_log is not None:
             self.access_log.write(
                 RequestLog(
                     start_time=time.time(),
-                    protocol=None if fault.status != 426 else "HTTP/1.0",
                     response_code=fault.status,
                     response_flags=fault.flag,
                     response_code_details=fault.detail,
+                    bytes_sent=bytes_sent,
                     downstream_local_address=connection.local_address,
                     downstream_remote_address=connection.remote_address,
                 )

@@ -42,6 +42,9 @@ def connect_failure(error: OSError) -> Fault:
 class Requester(Protocol):
     """One request that waits for, or has, an upstream connection."""
 
+    def on_endpoint_chosen(self, address: str) -> None:
+        """Which endpoint it will be, as the access log names it."""
+
     def on_upstream_ready(self, upstream: UpstreamConnection) -> None:
         """The connection is the request's until the response is complete or one of them is reset."""
 
@@ -263,6 +266,7 @@ class ClusterPool:
         Returns what to call if the requester does not want one any more.
         """
         endpoint = self._choose()
+        requester.on_endpoint_chosen(format_address(endpoint.host, endpoint.port))
         idle = self._idle[endpoint]
         while idle:
             upstream = idle.pop()
