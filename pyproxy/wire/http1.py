@@ -16,6 +16,7 @@ import h11
 
 from pyproxy.errors import Fault
 from pyproxy.settings import HttpOptions
+from pyproxy.wire import fast
 from pyproxy.wire import head as rules
 from pyproxy.wire.chunked import BadChunk, ChunkedReader
 from pyproxy.wire.messages import Headers, RequestHead, ResponseHead
@@ -308,7 +309,7 @@ class RequestReader(_MessageReader):
         if head is False:
             return self._check_incomplete()
         assert isinstance(head, bytes)
-        request = parse_request_head(head, self._options)
+        request = fast.request_head(head, self._options) or parse_request_head(head, self._options)
         if isinstance(request, RequestHead):
             if request.upgrade is not None:
                 self._expect_body(None, chunked=False)
@@ -356,7 +357,11 @@ class ResponseReader(_MessageReader):
         if head is False:
             return None
         assert isinstance(head, bytes)
-        response = parse_response_head(head, self._method, self._options, upgrade=self._upgrade)
+        response: ResponseHead | Fault | None = None
+        if self._method != b"HEAD" and not self._upgrade:
+            response = fast.response_head(head, self._options)
+        if response is None:
+            response = parse_response_head(head, self._method, self._options, upgrade=self._upgrade)
         if isinstance(response, ResponseHead):
             length = None if response.until_close else response.content_length or 0
             self._expect_body(length, chunked=response.chunked)
