@@ -7,7 +7,6 @@ response broke off), and it writes one access log record either way.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -25,7 +24,6 @@ from pyproxy.proxy.headers import (
     upstream_request,
 )
 from pyproxy.proxy.path import Redirect, Reject, normalize
-from pyproxy.proxy.request_id import format_request_id
 from pyproxy.wire.chunked import LAST_CHUNK, chunk
 from pyproxy.wire.messages import RequestHead, ResponseHead
 
@@ -147,7 +145,7 @@ class Exchange:
         """The request is one to route: from here on it has an id, and its headers say where it came from."""
         request = self.request
         sent = request_id_of(request) if is_internal(request, self._connection.client) else None
-        self._id = sent or format_request_id(os.urandom(16))
+        self._id = sent or self._connection.listener.request_ids.next()
         return self._id
 
     def _forward(self, route: CompiledRoute, request_id: bytes) -> None:

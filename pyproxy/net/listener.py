@@ -13,6 +13,7 @@ from pyproxy.net.downstream import DownstreamConnection
 from pyproxy.net.timing import HttpDate
 from pyproxy.net.upstream import ClusterPool
 from pyproxy.observe.access_log import AccessLog, RequestLog
+from pyproxy.proxy.request_id import RequestIds
 from pyproxy.proxy.route import RouteTable
 from pyproxy.settings import Cluster, Listener
 
@@ -37,10 +38,11 @@ class HttpListener:
         self.access_log = access_log
         self.date = HttpDate()
         self.random = Random()
+        self.request_ids = RequestIds()
         self.routes = RouteTable(settings.virtual_hosts)
         self.connections: set[DownstreamConnection] = set()
         self.draining = False
-        self._pools: dict[Cluster, ClusterPool] = {}
+        self._pools: dict[str, ClusterPool] = {}
         self._server: asyncio.Server | None = None
         self._empty = asyncio.Event()
 
@@ -76,9 +78,9 @@ class HttpListener:
 
     def pool(self, cluster: Cluster) -> ClusterPool:
         """The connections to ``cluster``."""
-        pool = self._pools.get(cluster)
+        pool = self._pools.get(cluster.name)
         if pool is None:
-            pool = self._pools[cluster] = ClusterPool(
+            pool = self._pools[cluster.name] = ClusterPool(
                 cluster, self.loop, self.settings.http, self.settings.buffer_limit
             )
         return pool

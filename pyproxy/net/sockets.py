@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import select
 import socket
 import struct
 
@@ -69,15 +70,17 @@ def reset_on_close(sock: socket.socket) -> None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
 
 
-def has_news(sock: socket.socket) -> bool:
+class News:
     """Whether an idle connection has bytes or its end waiting, so that it can't be used for another request."""
-    try:
-        sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True
-    return True
+
+    __slots__ = ("_poll",)
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._poll = select.poll()
+        self._poll.register(sock, select.POLLIN)
+
+    def __bool__(self) -> bool:
+        return bool(self._poll.poll(0))
 
 
 def node_address() -> str:

@@ -73,6 +73,7 @@ class UpstreamConnection(asyncio.Protocol):
     def __init__(self, pool: ClusterPool, endpoint: Endpoint, sock: socket.socket) -> None:
         self._pool = pool
         self._sock = sock
+        self._news = sockets.News(sock)
         self._reader = ResponseReader(pool.options)
         self._requester: Requester | None = None
         self._transport: asyncio.Transport
@@ -134,7 +135,7 @@ class UpstreamConnection(asyncio.Protocol):
     @property
     def usable(self) -> bool:
         """Whether an idle connection can take another request, as far as the kernel knows."""
-        return not self.closed and not sockets.has_news(self._sock)
+        return not self.closed and not self._news
 
     def data_received(self, data: bytes) -> None:
         requester = self._requester

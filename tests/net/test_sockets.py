@@ -52,16 +52,18 @@ def test_families(address: str, reachable: list[str]) -> None:
             socket.create_connection((target, listening.getsockname()[1])).close()
 
 
-def test_has_news_of_bytes_and_of_the_end() -> None:
+def test_news_of_bytes_and_of_the_end() -> None:
     one, other = socket.socketpair()
     with one:
+        news = sockets.News(one)
         with other:
-            assert not sockets.has_news(one)
+            assert not news
             other.send(b"x")
-            assert sockets.has_news(one)
+            assert news
             assert one.recv(1) == b"x"
-        assert sockets.has_news(one)
-    assert sockets.has_news(one)
+            assert not news
+        assert news
+    assert news
 
 
 def test_reset_on_close() -> None:

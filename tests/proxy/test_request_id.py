@@ -7,7 +7,7 @@ from uuid import RFC_4122, UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyproxy.proxy.request_id import format_request_id
+from pyproxy.proxy.request_id import RequestIds, format_request_id
 
 
 @given(st.binary(min_size=16, max_size=16))
@@ -16,3 +16,9 @@ def test_every_16_bytes_make_a_version_4_uuid(random: bytes) -> None:
     uuid = UUID(text)
     assert (uuid.version, uuid.variant) == (4, RFC_4122)
     assert str(uuid) == text
+
+
+def test_no_id_comes_twice() -> None:
+    ids = RequestIds()
+    count = 3 * RequestIds.BATCH + 1
+    assert len({ids.next() for _ in range(count)}) == count
