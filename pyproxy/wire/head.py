@@ -23,11 +23,7 @@ METHODS = frozenset(
 )
 """The methods Envoy's HTTP/1 codec knows; any other is a 400 (``allow_custom_methods`` is off)."""
 
-METHOD_FIRST_BYTES = frozenset(method[0] for method in METHODS)
-"""Envoy refuses a connection at its first byte when no method starts with it."""
-
 # Separators of the request line may be runs of blanks and CRs (RFC 9112 section 3; measured), the target has none.
-# A line of two words is HTTP/0.9, which the version gate answers.
 _REQUEST_LINE = re.compile(rb"([^ \t\r]+)[ \t\r]+([^ \t\r]+)(?:[ \t\r]+([^ \t\r]+))?[ \t\r]*")
 _VERSION = re.compile(rb"HTTP/([0-9])\.([0-9])")
 _STATUS_LINE = re.compile(rb"HTTP/[0-9]\.([0-9])[ \t\r]+([0-9]{1,3})(?:[ \t\r][\t\r\x20-\x7e\x80-\xff]*)?")
@@ -43,6 +39,9 @@ _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 section 5.6.2
 _FIELD_VALUE_BAD = re.compile(rb"[^\t\r\x20-\x7e\x80-\xff]")  # RFC 9110 section 5.5; CR has its own check
 _AUTHORITY_BAD = re.compile(rb"[^A-Za-z0-9!$%&'()*+,\-.:;=@\[\]_~]")
 _DIGITS = re.compile(rb"[0-9]+")
+
+HTTP_09 = -2
+"""The minor version of a request line of two words."""
 
 CONTENT_LENGTH_LIMIT = 2**64
 """Envoy counts lengths in 64 bits; measured, 2^63 is taken and 2^64 refused."""
@@ -120,7 +119,7 @@ def split_lines(head: bytes) -> list[bytes]:
 def parse_request_line(line: bytes) -> tuple[bytes, bytes, int] | Fault:
     """(method, target, minor version) of a request line; minor version -1 stands for anything but HTTP/1.0 and 1.1.
 
-    The target may still be one that ``split_target`` refuses.
+    The target may still be one that ``split_target`` refuses. ``HTTP_09``: there is no version, and no headers follow.
     """
     match = _REQUEST_LINE.fullmatch(line)
     if match is None:
@@ -129,8 +128,7 @@ def parse_request_line(line: bytes) -> tuple[bytes, bytes, int] | Fault:
     if method not in METHODS or not _is_target(method, target):
         return codec_error()
     if version is None:
-        # HTTP/0.9: what follows is no header.
-        return codec_error("low_version", 426)
+        return method, target, HTTP_09
     numbers = _VERSION.fullmatch(version)
     if numbers is None:
         return codec_error()

@@ -34,6 +34,8 @@ def parse_request_head(head: bytes, options: HttpOptions) -> RequestHead | Fault
     if isinstance(request_line, Fault):
         return request_line
     method, target, minor = request_line
+    if minor == rules.HTTP_09:
+        return _simple_request(lines[0], method, target)
     lines_fields = rules.split_fields(lines[1:])
     if lines_fields is None:
         return rules.codec_error()
@@ -64,8 +66,12 @@ def parse_request_head(head: bytes, options: HttpOptions) -> RequestHead | Fault
         return rules.codec_error("http.invalid_authority")
     assert isinstance(framing, tuple)
     if authority is None:
-        # The connection manager refuses it, whatever else is wrong.
-        return RequestHead(method, path, None, fields, framing[0], framing[1], minor, upgrade=upgrade)
+        # The connection manager refuses it, whatever else is wrong but this.
+        if any(name == b"connection" and rules.nominated_headers(value) is None for name, value in fields):
+            return rules.codec_error("http1.connection_header_rejected")
+        refused = RequestHead(method, path, None, fields, framing[0], framing[1], minor, upgrade=upgrade)
+        refused.expect_continue = any(name == b"expect" and value.lower() == b"100-continue" for name, value in fields)
+        return refused
     if rules.has_bare_cr(fields):
         return rules.codec_error("http1.invalid_characters")
     if absolute:
@@ -76,6 +82,16 @@ def parse_request_head(head: bytes, options: HttpOptions) -> RequestHead | Fault
     if isinstance(headers, Fault):
         return headers
     return _clean_request(RequestHead(method, path, authority, headers, framing[0], framing[1], minor, upgrade=upgrade))
+
+
+def _simple_request(line: bytes, method: bytes, target: bytes) -> RequestHead | Fault:
+    """HTTP/0.9: the version gate's 426, but Envoy takes a line that ends in ``HTTP/1.1`` for a request without Host."""
+    split = rules.split_target(method, target)
+    if isinstance(split, Fault):
+        return split
+    if not line.endswith(b"HTTP/1.1"):
+        return rules.codec_error("low_version", 426)
+    return RequestHead(method, split[0], None, [])
 
 
 def _wanted_upgrade(fields: Headers) -> bytes | None:
@@ -300,7 +316,8 @@ class RequestReader(_MessageReader):
             buffer = self._buffer = buffer.lstrip(b"\r\n")
         if not buffer:
             return None
-        if buffer[0] not in rules.METHOD_FIRST_BYTES:
+        if buffer[0] <= 0x20:
+            # Envoy refuses a control character or a blank at once (so TLS), and waits for the line otherwise.
             return rules.codec_error()
         limit = self._options.max_request_headers_bytes
         head = self._take_head(limit)
@@ -317,13 +334,17 @@ class RequestReader(_MessageReader):
                 self._expect_body(request.content_length or 0, chunked=request.chunked)
         return request
 
-    def _check_incomplete(self) -> Fault | None:
+    def _check_incomplete(self) -> RequestHead | Fault | None:
         """Envoy judges the request line as soon as it is whole."""
         line_end = self._buffer.find(b"\n")
         if line_end < 0:
             return None
-        line = rules.parse_request_line(bytes(self._buffer[:line_end]).removesuffix(b"\r"))
-        return line if isinstance(line, Fault) else None
+        line = bytes(self._buffer[:line_end]).removesuffix(b"\r")
+        parsed = rules.parse_request_line(line)
+        if isinstance(parsed, Fault):
+            return parsed
+        method, target, minor = parsed
+        return _simple_request(line, method, target) if minor == rules.HTTP_09 else None
 
     def _bad_body(self) -> Fault:
         return rules.codec_error()

@@ -48,6 +48,7 @@ def test_a_fold_right_behind_the_first_line_stays_a_line_of_its_own() -> None:
         (b"GET  \t/x   HTTP/1.1 \t", (b"GET", b"/x", 1)),
         (b"GET\r/x\rHTTP/1.1\r", (b"GET", b"/x", 1)),
         (b"GET / HTTP/1.0", (b"GET", b"/", 0)),
+        (b"GET /", (b"GET", b"/", head.HTTP_09)),
         (b"GET / HTTP/1.2", (b"GET", b"/", -1)),
         (b"GET / HTTP/2.0", (b"GET", b"/", -1)),
         (b"OPTIONS * HTTP/1.1", (b"OPTIONS", b"*", 1)),
@@ -75,7 +76,6 @@ def test_request_line(line: bytes, result: tuple[bytes, bytes, int]) -> None:
         (b"GET http://a@@b/ HTTP/1.1", 400),
         (b"CONNECT a b", 400),
         (b"CONNECT \xff:1 HTTP/1.1", 400),
-        (b"GET /", 426),
     ],
 )
 def test_bad_request_line(line: bytes, status: int) -> None:

@@ -100,6 +100,7 @@ def test_expect() -> None:
     assert head.headers == [(b"content-length", b"2")]
     other = accepted(b"Expect: something")
     assert not other.expect_continue
+    assert accepted(b"Expect: 100-continue", host=None).expect_continue
     assert other.headers == [(b"expect", b"something")]
 
 
@@ -325,10 +326,31 @@ def test_no_bytes_make_a_reader_raise(data: bytes) -> None:
         reader.read_body()
 
 
-def test_the_first_byte_decides_against_what_is_no_method() -> None:
+@pytest.mark.parametrize(("start", "refused"), [(b"\x16", True), (b" ", True), (b"x", False), (b"\xff", False)])
+def test_the_first_byte_decides_against_controls_and_blanks(start: bytes, refused: bool) -> None:
     reader = RequestReader(OPTIONS)
-    reader.receive(b"\x16")
-    assert isinstance(reader.read_head(), Fault)
+    reader.receive(start)
+    assert isinstance(reader.read_head(), Fault) is refused
+
+
+@pytest.mark.parametrize("rest", [b"", b"Host: a\r\n\r\n"])
+def test_a_request_line_without_a_version(rest: bytes) -> None:
+    for line, status in ((b"GET /", 426), (b"GET /HTTP/1.1", None), (b"GET *", 400)):
+        reader = RequestReader(OPTIONS)
+        reader.receive(line + b"\r\n" + rest)
+        found = reader.read_head()
+        if status is None:
+            assert isinstance(found, RequestHead)
+            assert found.authority is None
+        else:
+            assert isinstance(found, Fault)
+            assert found.status == status
+
+
+def test_nominations_are_checked_before_the_host() -> None:
+    result = request(b"Connection: x-forwarded-for", host=None)
+    assert isinstance(result, Fault)
+    assert result.detail == "http1.connection_header_rejected"
 
 
 def test_a_request_line_is_judged_as_soon_as_it_is_whole() -> None:
