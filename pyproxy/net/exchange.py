@@ -251,12 +251,13 @@ class Exchange:
         self._upstream = upstream
         self._upstream_host = upstream.remote_address
         self._upstream_local = upstream.local_address
+        # Before the writes, which may block the request again.
+        self._connection.hold_for_upstream(hold=False)
         if self._pending:
             upstream.write(self._pending[0] if len(self._pending) == 1 else b"".join(self._pending))
             self._pending.clear()
         if self.request_complete:
             upstream.end_request()
-        self._connection.hold_for_upstream(hold=False)
 
     def on_upstream_failed(self, fault: Fault) -> None:
         self._cancel = None
