@@ -130,11 +130,29 @@ def echo(address: str, port: int) -> None:
 @main.command()
 @click.option("-k", "pattern", default="", help="Run only cases whose name contains this.")
 @click.option("--list", "list_only", is_flag=True, help="Print the cases and run none.")
-def conformance(pattern: str, list_only: bool) -> None:
-    """Run the same policies and bytes through pyproxy and a real Envoy, and compare."""
-    from pyproxy.conformance.run import run_conformance
+@click.option("--fuzz", type=click.IntRange(1), metavar="N", help="Run N generated cases instead.")
+@click.option("--seed", type=int, default=1, show_default=True, help="What --fuzz starts from.")
+@click.option(
+    "--proxy-protocol",
+    type=click.Choice(["off", "required", "optional"]),
+    default="off",
+    show_default=True,
+    help="Whether the listener under --fuzz reads PROXY headers; the generated cases are then about these.",
+)
+@_release
+def conformance(pattern: str, list_only: bool, fuzz: int | None, seed: int, proxy_protocol: str, release: str) -> None:
+    """Run the same policies and bytes through pyproxy and a real Envoy, and compare.
 
-    sys.exit(run_conformance(pattern, list_only=list_only))
+    --release is for --fuzz; the cases have their own.
+    """
+    from pyproxy.conformance.case import Group
+    from pyproxy.conformance.run import run_conformance, run_fuzz
+
+    if fuzz is None:
+        sys.exit(run_conformance(pattern, list_only=list_only))
+    optional = "true" if proxy_protocol == "optional" else "false"
+    spec = "" if proxy_protocol == "off" else f"proxyProtocol: {{optional: {optional}}}"
+    sys.exit(run_fuzz(Group(f"fuzz {release}", Release(release), spec), fuzz, seed))
 
 
 def _load(files: tuple[Path, ...], release: str, address: str) -> Loaded:

@@ -17,6 +17,7 @@ TESTED_ELSEWHERE = {
     "conformance/case.py": "conformance/test_run.py",
     "conformance/cases.py": "conformance/test_run.py",
     "conformance/deviations.py": "conformance/test_run.py",
+    "conformance/fuzz.py": "conformance/test_run.py",
     "conformance/kernel.py": "conformance/test_run.py",
     "conformance/peers.py": "conformance/test_run.py",
     "conformance/subjects.py": "conformance/test_run.py",

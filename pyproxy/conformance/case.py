@@ -35,10 +35,17 @@ class Case:
     quiet: float = 0.4
     """Seconds without a byte after which nothing more is expected."""
     half_close: bool = False
+    compare_end: bool = True
+    """Whether how and when the connection ended counts; not where ``quiet`` is shorter than Envoy's delayed close."""
     bodiless: bool = False
     """The requests are HEAD."""
     fields: tuple[str, ...] = ()
     """The policy's fields that the case is about."""
+
+    @property
+    def sent(self) -> bytes:
+        """All bytes that the client sends."""
+        return b"".join(step for step in self.steps if isinstance(step, bytes))
 
     @property
     def is_slow(self) -> bool:

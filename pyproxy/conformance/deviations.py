@@ -1,11 +1,14 @@
 """Known differences from Envoy, each with its reason: ``deviations.toml``.
 
-Only where pyproxy is stricter for safety, or where Envoy's behaviour is a bug. An entry that no case needs is stale.
+Only where pyproxy is stricter for safety. An entry explains a difference if its pattern is in what the client sent and
+pyproxy forwarded less than Envoy: nothing explains forwarding what Envoy refuses.
 """
 
 from __future__ import annotations
 
+import re
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 
@@ -15,8 +18,9 @@ class Deviation:
     """One class of differences."""
 
     name: str
-    cases: tuple[str, ...]
-    """Names of the cases in which it shows."""
+    pattern: re.Pattern[bytes]
+    """On the bytes that the client sent."""
+    example: bytes
     reason: str
 
 
@@ -24,6 +28,13 @@ def load_deviations() -> list[Deviation]:
     """The packaged list."""
     text = resources.files("pyproxy.conformance").joinpath("deviations.toml").read_text()
     return [
-        Deviation(entry["name"], tuple(entry["cases"]), entry["reason"])
-        for entry in tomllib.loads(text).get("deviation", [])
+        Deviation(entry["name"], re.compile(entry["pattern"].encode()), entry["example"].encode(), entry["reason"])
+        for entry in tomllib.loads(text)["deviation"]
     ]
+
+
+def explain(deviations: Sequence[Deviation], sent: bytes, envoy: bytes, pyproxy: bytes) -> str | None:
+    """The name of the deviation that a difference is, or ``None``. ``envoy``, ``pyproxy``: what each backend got."""
+    if not envoy.startswith(pyproxy):
+        return None
+    return next((deviation.name for deviation in deviations if deviation.pattern.search(sent)), None)

@@ -13,8 +13,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from pyproxy.conformance.case import Case, Group
-from pyproxy.conformance.cases import CASES, KEEPALIVE_GROUPS
-from pyproxy.conformance.deviations import load_deviations
+from pyproxy.conformance.cases import CASES, KEEPALIVE_GROUPS, TODAY
+from pyproxy.conformance.deviations import explain, load_deviations
+from pyproxy.conformance.fuzz import generate
 from pyproxy.conformance.kernel import keepalive_options
 from pyproxy.conformance.messages import first_difference, normalize
 from pyproxy.conformance.peers import Backend, Seen, talk
@@ -23,6 +24,9 @@ from pyproxy.envoy.process import EnvoyError, free_port
 
 LANES = 6
 """Cases of a group that run at once; each lane has a listener and a backend of its own."""
+
+FUZZ_LANES = 24
+"""Fuzz cases mostly wait for silence, so that many can wait at once."""
 
 SECONDS_APART = 0.6
 """How much sooner or later than Envoy pyproxy may end a connection; a busy machine takes its share."""
@@ -45,20 +49,29 @@ class Result:
 
     name: str
     differences: list[Difference] = field(default_factory=list)
+    explained_by: str | None = None
+    """The deviation that the differences are."""
+    sent: bytes = b""
 
 
 def compare(case: Case, envoy: Seen, pyproxy: Seen) -> list[Difference]:
     """What differs between the two sides of ``case``."""
     views: list[tuple[str, Callable[[Seen], bytes]]] = [
         ("the client received", lambda seen: normalize(seen.received, bodiless=case.bodiless)),
-        ("the client's connection ended", lambda seen: seen.end.encode()),
-        ("the backend received", lambda seen: b"".join(map(normalize, seen.requests))),
-        ("backend connections", lambda seen: b"%d" % len(seen.requests)),
+        ("the backend received", backend_view),
     ]
-    if envoy.end == pyproxy.end != "open" and abs(envoy.seconds - pyproxy.seconds) > SECONDS_APART:
+    if case.compare_end:
+        views.append(("the client's connection ended", lambda seen: seen.end.encode()))
+        views.append(("backend connections", lambda seen: b"%d" % len(seen.requests)))
+    if case.compare_end and envoy.end == pyproxy.end != "open" and abs(envoy.seconds - pyproxy.seconds) > SECONDS_APART:
         views.append(("seconds to the end", lambda seen: b"%.1f" % seen.seconds))
     pairs = [(what, view(envoy), view(pyproxy)) for what, view in views]
     return [Difference(what, one, other) for what, one, other in pairs if one != other]
+
+
+def backend_view(seen: Seen) -> bytes:
+    """All that the backend got, in a comparable form."""
+    return b"".join(map(normalize, seen.requests))
 
 
 class Side:
@@ -110,9 +123,11 @@ async def run_group(
     *,
     reference: MakeSubject = EnvoySubject,
     subject: MakeSubject = PyproxySubject,
+    lanes: int = LANES,
 ) -> None:
     """Start both proxies and run ``cases``, slow ones first; ``done`` gets each result as it comes."""
-    sides = [Side(reference, group), Side(subject, group)]
+    sides = [Side(reference, group, lanes), Side(subject, group, lanes)]
+    deviations = load_deviations()
     started: list[Side] = []
     try:
         for side in sides:
@@ -124,9 +139,13 @@ async def run_group(
             while queue:
                 case = queue.popleft()
                 first, second = await asyncio.gather(*(side.run(case, lane) for side in sides))
-                done(Result(case.name, compare(case, first, second)))
+                result = Result(case.name, compare(case, first, second), sent=case.sent)
+                if result.differences:
+                    views = backend_view(first), backend_view(second)
+                    result.explained_by = explain(deviations, case.sent, *views)
+                done(result)
 
-        await asyncio.gather(*(work(lane) for lane in range(LANES)))
+        await asyncio.gather(*(work(lane) for lane in range(lanes)))
         if group in KEEPALIVE_GROUPS:
             done(_compare_keepalive(group, sides[0].subject, sides[1].subject))
     finally:
@@ -162,18 +181,36 @@ def keepalive_case_names() -> list[str]:
     return [f"keepalive/{group.name}/socket options" for group in KEEPALIVE_GROUPS]
 
 
+def deviation_cases() -> list[Case]:
+    """The example of each deviation, which must differ: otherwise the deviation is stale."""
+    return [Case(f"deviation/{deviation.name}", TODAY, (deviation.example,)) for deviation in load_deviations()]
+
+
 def run_conformance(pattern: str, *, list_only: bool) -> int:
-    """The verb: 0 when nothing unexplained is left, 1 otherwise, 3 when a proxy can't be started."""
-    console = Console(highlight=False, soft_wrap=True)
-    cases = [case for case in CASES if pattern in case.name]
+    """The verb: 0 when nothing unexplained is left, 1 otherwise, 2 for nothing to run, 3 when a proxy can't start."""
+    console = _console()
+    cases = [case for case in (*CASES, *deviation_cases()) if pattern in case.name]
     if list_only:
         for name in [*(case.name for case in cases), *(n for n in keepalive_case_names() if pattern in n)]:
             console.print(name, markup=False)
         return 0
-    groups = list(dict.fromkeys(case.group for case in cases))
-    if not groups:
+    if not cases:
         console.print(f"no case has {pattern!r} in its name", markup=False)
         return 2
+    return _run_and_report(console, cases, LANES)
+
+
+def run_fuzz(group: Group, count: int, seed: int) -> int:
+    """The verb's ``--fuzz``: the same exit codes."""
+    console = _console()
+    return _run_and_report(console, list(generate(group, count, seed)), FUZZ_LANES)
+
+
+def _console() -> Console:
+    return Console(highlight=False, soft_wrap=True)
+
+
+def _run_and_report(console: Console, cases: Sequence[Case], lanes: int) -> int:
     results: list[Result] = []
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     try:
@@ -184,33 +221,35 @@ def run_conformance(pattern: str, *, list_only: bool) -> int:
                 results.append(result)
                 progress.advance(task)
 
-            for group in groups:
+            for group in dict.fromkeys(case.group for case in cases):
                 progress.update(task, description=group.name)
-                asyncio.run(run_group(group, [case for case in cases if case.group is group], done))
+                of_group = [case for case in cases if case.group is group]
+                asyncio.run(run_group(group, of_group, done, lanes=lanes))
     except (EnvoyError, RuntimeError) as error:
         console.print(str(error), markup=False)
         return 3
-    return report(console, results, whole=not pattern)
+    return report(console, results)
 
 
-def report(console: Console, results: Sequence[Result], *, whole: bool) -> int:
-    """Print what differed and the totals; the exit code. ``whole``: every case has run, so stale deviations show."""
-    deviations = {name: deviation for deviation in load_deviations() for name in deviation.cases}
+def report(console: Console, results: Sequence[Result]) -> int:
+    """Print what differed and the totals; the exit code."""
     different = [result for result in results if result.differences]
-    unexplained = [result for result in different if result.name not in deviations]
+    unexplained = [result for result in different if result.explained_by is None]
     for result in sorted(unexplained, key=lambda result: result.name):
         console.print(f"\n{result.name}", style="bold red", markup=False)
+        if result.name.startswith("fuzz/"):
+            console.print(f"  sent: {result.sent!r}", markup=False)
         for difference in result.differences:
             offset = first_difference(difference.envoy, difference.pyproxy)
             console.print(f"  {difference.what}: differs from byte {offset} on", markup=False)
             console.print(f"    Envoy   {_excerpt(difference.envoy, offset)}", markup=False)
             console.print(f"    pyproxy {_excerpt(difference.pyproxy, offset)}", markup=False)
-    explained = len(different) - len(unexplained)
-    stale = sorted(set(deviations) - {result.name for result in different}) if whole else []
+    stale = [result.name for result in results if result.name.startswith("deviation/") and not result.differences]
     for name in stale:
-        console.print(f"stale deviation: {name} does not differ", style="bold red", markup=False)
+        console.print(f"{name}: stale, both proxies do the same", style="bold red", markup=False)
     same = len(results) - len(different)
     line = f"{len(results)} cases, {same} the same"
+    explained = len(different) - len(unexplained)
     if explained:
         line += f", {explained} explained by a deviation"
     if unexplained:

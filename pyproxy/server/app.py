@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import signal
 import sys
 from collections.abc import Callable, Coroutine
@@ -92,15 +93,33 @@ async def stop_gracefully(app: App, signals: StopSignals, seconds: float) -> boo
     return finished
 
 
-def _report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """One line for what should not happen; the connection it happened on has been closed by the loop."""
-    error = context.get("exception")
-    where = ""
-    if error is not None and (frame := error.__traceback__) is not None:
-        while frame.tb_next is not None:
-            frame = frame.tb_next
-        where = f" ({frame.tb_frame.f_code.co_qualname} line {frame.tb_lineno})"
-    print(f"pyproxy: internal error: {error or context.get('message')!r}{where}; please report it", file=sys.stderr)  # noqa: T201
+class ErrorReporter:
+    """One line for what should not happen, and for running out of descriptors; the same one at most once a second.
+
+    The loop has closed the connection that it happened on, or will accept again when it can.
+    """
+
+    def __init__(self) -> None:
+        self._last: tuple[str, float] = ("", 0.0)
+
+    def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        text = self._describe(context)
+        last, when = self._last
+        if text != last or loop.time() - when > 1:
+            self._last = (text, loop.time())
+            print(text, file=sys.stderr, flush=True)  # noqa: T201 - the operator's log is standard error
+
+    @staticmethod
+    def _describe(context: dict[str, Any]) -> str:
+        error = context.get("exception")
+        if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+            return "pyproxy: out of file descriptors; connections wait until some are free (see ulimit -n)"
+        where = ""
+        if error is not None and (frame := error.__traceback__) is not None:
+            while frame.tb_next is not None:
+                frame = frame.tb_next
+            where = f" ({frame.tb_frame.f_code.co_qualname} line {frame.tb_lineno})"
+        return f"pyproxy: internal error: {error or context.get('message')!r}{where}; please report it"
 
 
 def run(main: Callable[[], Coroutine[Any, Any, int]], *, loop: str) -> int:
@@ -109,8 +128,8 @@ def run(main: Callable[[], Coroutine[Any, Any, int]], *, loop: str) -> int:
         import uvloop
 
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.get_loop().set_exception_handler(_report)
+            runner.get_loop().set_exception_handler(ErrorReporter())
             return runner.run(main())
     with asyncio.Runner() as runner:
-        runner.get_loop().set_exception_handler(_report)
+        runner.get_loop().set_exception_handler(ErrorReporter())
         return runner.run(main())

@@ -9,12 +9,12 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from pyproxy.conformance import run as harness
-from pyproxy.conformance.case import Case
-from pyproxy.conformance.cases import CASES, GET, TODAY, get
-from pyproxy.conformance.deviations import Deviation
+from pyproxy.conformance.case import Case, Group
+from pyproxy.conformance.cases import CASES, GET, PROXY_REQUIRED, TODAY, get
+from pyproxy.conformance.deviations import Deviation, explain, load_deviations
+from pyproxy.conformance.fuzz import generate
 from pyproxy.conformance.peers import Seen
-from pyproxy.conformance.run import Difference, Result, compare, report, run_conformance, run_group
+from pyproxy.conformance.run import Difference, Result, compare, report, run_conformance, run_fuzz, run_group
 from pyproxy.conformance.subjects import EnvoySubject, PyproxySubject
 
 
@@ -30,41 +30,63 @@ def test_compare() -> None:
     other = Seen(received=b"HTTP/1.1 201 OK\r\n\r\n", end="rst", seconds=5, requests=[])
     assert [difference.what for difference in compare(case, one, other)] == [
         "the client received",
-        "the client's connection ended",
         "the backend received",
+        "the client's connection ended",
         "backend connections",
     ]
     late = replace(one, seconds=5)
     assert [difference.what for difference in compare(case, one, late)] == ["seconds to the end"]
 
 
-def printed(results: list[Result], *, whole: bool = True) -> tuple[int, str]:
+def printed(results: list[Result]) -> tuple[int, str]:
     sink = io.StringIO()
-    code = report(Console(file=sink, width=200), results, whole=whole)
+    code = report(Console(file=sink, width=200), results)
     return code, sink.getvalue()
 
 
-DIFFERENT = Result("c", [Difference("the client received", b"abc", b"abd")])
+DIFFERENCE = Difference("the client received", b"abc", b"abd")
 
 
-def test_report(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(harness, "load_deviations", list)
+def test_report() -> None:
     assert printed([Result("c")]) == (0, "1 cases, 1 the same\n")
-    code, text = printed([DIFFERENT, Result("d", [Difference("x", b"", b"y")])])
+    code, text = printed([Result("c", [DIFFERENCE]), Result("fuzz/1/2", [Difference("x", b"", b"y")], sent=b"seed")])
     assert code == 1
     assert "Envoy   ab>>>c" in text
     assert "pyproxy ab>>>d" in text
     assert "Envoy   nothing" in text
+    assert "sent: b'seed'" in text
     assert text.endswith("2 cases, 0 the same, 2 different\n")
 
 
-def test_deviations(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(harness, "load_deviations", lambda: [Deviation("why", ("c",), "because")])
-    assert printed([DIFFERENT]) == (0, "1 cases, 0 the same, 1 explained by a deviation\n")
-    code, text = printed([Result("c")])
+def test_deviations() -> None:
+    explained = Result("deviation/d", [DIFFERENCE], explained_by="d")
+    assert printed([explained]) == (0, "1 cases, 0 the same, 1 explained by a deviation\n")
+    code, text = printed([Result("deviation/d")])
     assert code == 1
-    assert "stale deviation: c does not differ" in text
-    assert printed([Result("c")], whole=False)[0] == 0
+    assert "deviation/d: stale" in text
+
+
+@pytest.mark.parametrize("deviation", load_deviations(), ids=lambda deviation: deviation.name)
+def test_a_deviation_explains_its_example_and_only_refusing(deviation: Deviation) -> None:
+    explained = explain([deviation], deviation.example, b"GET / HTTP/1.1", b"")
+    assert explained == deviation.name
+    assert explain([deviation], deviation.example, b"", b"GET / HTTP/1.1") is None
+    assert explain([deviation], b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", b"x", b"") is None
+
+
+def test_fuzz_cases_are_the_same_for_the_same_seed() -> None:
+    for group in (TODAY, PROXY_REQUIRED):
+        one, other = list(generate(group, 50, 7)), list(generate(group, 50, 7))
+        assert one == other
+        assert len({case.sent for case in one}) > 40
+    assert list(generate(TODAY, 50, 8)) != list(generate(TODAY, 50, 7))
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("group", [TODAY, PROXY_REQUIRED], ids=lambda group: group.name)
+def test_a_short_fuzz_run_leaves_nothing_unexplained(group: Group, capsys: pytest.CaptureFixture[str]) -> None:
+    code = run_fuzz(group, 150, 20261124)
+    assert code == 0, capsys.readouterr().out
 
 
 def results_of(cases: list[Case], subject: type[EnvoySubject] | type[PyproxySubject]) -> list[Result]:

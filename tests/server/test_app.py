@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 import socket
@@ -50,12 +51,17 @@ def test_what_should_not_happen_is_one_line(loop_name: str, capsys: pytest.Captu
         def broken() -> None:
             raise RuntimeError("no")
 
-        asyncio.get_running_loop().call_soon(broken)
+        def starved() -> None:
+            raise OSError(errno.EMFILE, "Too many open files")
+
+        for callback in (broken, broken, starved, starved):
+            asyncio.get_running_loop().call_soon(callback)
         await asyncio.sleep(0.01)
 
     run(main, loop_name)
-    (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("pyproxy: internal error: RuntimeError('no') (")
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.startswith("pyproxy: internal error: RuntimeError('no') (")
+    assert second.startswith("pyproxy: out of file descriptors")
 
 
 def test_one_signal(loop_name: str) -> None:
