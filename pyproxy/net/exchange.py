@@ -286,7 +286,7 @@ class Exchange:
         listener = connection.listener
         upgrade = request.upgrade is not None
         now = connection.loop.time()
-        service_time = max(0, round((now - self._request_done_at) * 1000)) if self.request_complete else 0
+        service_time = max(0, round((now - self._request_done_at) * 1000)) if self.request_complete else None
         if not listener.settings.http.suppress_envoy_headers:
             self._logged_service_time = service_time
         self._response_status = head.status

@@ -108,15 +108,15 @@ def _replace(
 
 
 def downstream_response(
-    response: ResponseHead, *, service_time: int, date: bytes, close: bool, framing: bytes, options: HttpOptions
+    response: ResponseHead, *, service_time: int | None, date: bytes, close: bool, framing: bytes, options: HttpOptions
 ) -> bytes:
     """The head that goes to the client.
 
-    ``service_time``: milliseconds from the complete request to this head. ``framing``: the line that Envoy's codec adds
-    last where the head has no length of its own, or nothing.
+    ``service_time``: milliseconds from the complete request to this head, ``None`` for a request that is not complete.
+    ``framing``: the line that Envoy's codec adds last where the head has no length of its own, or nothing.
     """
     server = options.server_name
-    timed = not options.suppress_envoy_headers
+    timing = None if service_time is None or options.suppress_envoy_headers else b"%d" % service_time
     lines = [status_line(response.status)]
     append = lines.append
     dated = False
@@ -127,13 +127,13 @@ def downstream_response(
             append(b"server: %b\r\n" % server)
             server = None
             continue
-        elif name == b"x-envoy-upstream-service-time" and timed:
-            append(b"%b: %d\r\n" % (name, service_time))
-            timed = False
+        elif name == b"x-envoy-upstream-service-time" and timing is not None:
+            append(b"%b: %b\r\n" % (name, timing))
+            timing = None
             continue
         append(b"%b: %b\r\n" % (name, value))
-    if timed:
-        append(b"x-envoy-upstream-service-time: %d\r\n" % service_time)
+    if timing is not None:
+        append(b"x-envoy-upstream-service-time: %b\r\n" % timing)
     if not dated:
         append(b"date: %b\r\n" % date)
     if server is not None:

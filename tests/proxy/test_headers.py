@@ -164,6 +164,13 @@ def test_what_is_added_to_a_response() -> None:
     ]
 
 
+def test_a_response_to_a_request_that_is_not_complete_has_no_service_time() -> None:
+    data = downstream_response(
+        ResponseHead(200, []), service_time=None, date=b"NOW", close=True, framing=b"", options=GUIDE
+    )
+    assert b"service-time" not in data
+
+
 def test_what_a_response_has_already_is_replaced_in_its_place() -> None:
     sent: Headers = [(b"server", b"be"), (b"date", b"then"), (b"x-envoy-upstream-service-time", b"99"), (b"a", b"b")]
     assert reply(sent)[1:] == [b"server: envoy", b"date: then", b"x-envoy-upstream-service-time: 7", b"a: b"]
