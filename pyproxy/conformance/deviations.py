@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 
+from pyproxy.conformance.messages import UNFINISHED
+
 
 @dataclass(frozen=True, slots=True)
 class Deviation:
@@ -22,19 +24,27 @@ class Deviation:
     """On the bytes that the client sent."""
     example: bytes
     reason: str
+    proxy_protocol: bool
+    """The example is for a listener that reads PROXY headers."""
 
 
 def load_deviations() -> list[Deviation]:
     """The packaged list."""
     text = resources.files("pyproxy.conformance").joinpath("deviations.toml").read_text()
     return [
-        Deviation(entry["name"], re.compile(entry["pattern"].encode()), entry["example"].encode(), entry["reason"])
+        Deviation(
+            entry["name"],
+            re.compile(entry["pattern"].encode()),
+            entry["example"].encode(),
+            entry["reason"],
+            entry.get("proxy_protocol", False),
+        )
         for entry in tomllib.loads(text)["deviation"]
     ]
 
 
 def explain(deviations: Sequence[Deviation], sent: bytes, envoy: bytes, pyproxy: bytes) -> str | None:
     """The name of the deviation that a difference is, or ``None``. ``envoy``, ``pyproxy``: what each backend got."""
-    if not envoy.startswith(pyproxy):
+    if not envoy.startswith(pyproxy.removesuffix(UNFINISHED)):
         return None
     return next((deviation.name for deviation in deviations if deviation.pattern.search(sent)), None)

@@ -11,6 +11,9 @@ import re
 _DATE = re.compile(rb"(?<=\r\ndate: )[A-Z][a-z]{2}, [^\r]{20} GMT(?=\r\n)")
 _UUID = re.compile(rb"(?<=\r\nx-request-id: )[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?=\r\n)")
 _SERVICE_TIME = re.compile(rb"(?<=\r\nx-envoy-upstream-service-time: )[0-9]+(?=\r\n)")
+UNFINISHED = b"[unfinished]"
+"""Stands behind a chunked body whose last chunk has not come."""
+
 _LENGTH = re.compile(rb"\r\ncontent-length: *([0-9]+)\r\n", re.IGNORECASE)
 _CHUNKED = re.compile(rb"\r\ntransfer-encoding: *chunked\r\n", re.IGNORECASE)
 
@@ -100,7 +103,7 @@ def _one_chunk(body: bytes) -> bytes:
             break
         content += body[line_end + 2 : line_end + 2 + size]
         at = line_end + 4 + size
-    return b"[chunked]" + content + (b"[end]" if ended else b"[unfinished]")
+    return b"[chunked]" + content + (b"[end]" if ended else UNFINISHED)
 
 
 def first_difference(one: bytes, other: bytes) -> int:

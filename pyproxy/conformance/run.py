@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from pyproxy.conformance.case import Case, Group
-from pyproxy.conformance.cases import CASES, KEEPALIVE_GROUPS, TODAY
+from pyproxy.conformance.cases import CASES, KEEPALIVE_GROUPS, PROXY_REQUIRED, TODAY
 from pyproxy.conformance.deviations import explain, load_deviations
 from pyproxy.conformance.fuzz import generate
 from pyproxy.conformance.kernel import keepalive_options
@@ -183,7 +183,14 @@ def keepalive_case_names() -> list[str]:
 
 def deviation_cases() -> list[Case]:
     """The example of each deviation, which must differ: otherwise the deviation is stale."""
-    return [Case(f"deviation/{deviation.name}", TODAY, (deviation.example,)) for deviation in load_deviations()]
+    return [
+        Case(
+            f"deviation/{deviation.name}",
+            PROXY_REQUIRED if deviation.proxy_protocol else TODAY,
+            (deviation.example,),
+        )
+        for deviation in load_deviations()
+    ]
 
 
 def run_conformance(pattern: str, *, list_only: bool) -> int:

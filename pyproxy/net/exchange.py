@@ -361,7 +361,7 @@ class Exchange:
         self._response_status, self._details, self._flag = status, details, flag
         self._close = status == 400 or request.close or connection.closing_soon or not self.request_complete
         content_type = next((value for name, value in request.headers if name == b"content-type"), b"")
-        grpc = content_type.startswith(b"application/grpc")
+        grpc = content_type == b"application/grpc" or content_type.startswith(b"application/grpc+")
         if grpc:
             self._response_status = 200
         elif request.method != b"HEAD":

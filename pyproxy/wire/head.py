@@ -29,11 +29,11 @@ _VERSION = re.compile(rb"HTTP/([0-9])\.([0-9])")
 _STATUS_LINE = re.compile(rb"HTTP/[0-9]\.([0-9])[ \t\r]+([0-9]{1,3})(?:[ \t\r][\t\r\x20-\x7e\x80-\xff]*)?")
 
 # RFC 3986 schemes and, behind them, the characters Envoy takes in an authority.
-_ORIGIN_FORM = re.compile(rb"[/*][\t\x0c!-~]*")
-_ABSOLUTE_FORM = re.compile(rb"([A-Za-z][A-Za-z0-9+.\-]*)://([A-Za-z0-9!$%&'()*+,\-.:;=@\[\]_~]*)([/?][\t\x0c!-~]*)?")
+_ORIGIN_FORM = re.compile(rb"[/*][!-~]*")
+_ABSOLUTE_FORM = re.compile(rb"([A-Za-z][A-Za-z0-9+.\-]*)://([A-Za-z0-9!$%&'()*+,\-.:;=@\[\]_~]*)([/?][!-~]*)?")
 # Behind user information, which Envoy drops: a name, or an IPv6 address in brackets, and perhaps a port.
 _HOST_PORT = re.compile(rb"(?:[A-Za-z0-9.\-]+|\[([0-9A-Fa-f:.]+)\])(?::([0-9]{1,5}))?")
-_AUTHORITY_FORM = re.compile(rb"[A-Za-z0-9!$%&'()*+,\-.:;=@\[\]_~]*(?:[/?][\t\x0c!-~]*)?")
+_AUTHORITY_FORM = re.compile(rb"[A-Za-z0-9!$%&'()*+,\-.:;=@\[\]_~]*(?:[/?][!-~]*)?")
 
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 section 5.6.2
 _FIELD_VALUE_BAD = re.compile(rb"[^\t\r\x20-\x7e\x80-\xff]")  # RFC 9110 section 5.5; CR has its own check
@@ -204,16 +204,19 @@ def split_fields(lines: Iterable[bytes]) -> Headers | None:
 
 def check_request_fields(headers: Headers, options: HttpOptions) -> Headers | Fault:
     """Count, characters and underscores as Envoy's codec checks them; the headers that are left."""
-    if len(headers) > options.max_headers:
-        return codec_error("http1.too_many_headers", 431)
-    for _, value in headers:
-        if _FIELD_VALUE_BAD.search(value):
+    action = options.headers_with_underscores
+    dropped = False
+    for number, (name, value) in enumerate(headers):
+        # Whatever comes first in the head decides.
+        if number >= options.max_headers:
+            return codec_error("http1.too_many_headers", 431)
+        if b"_" in name and action is not Underscores.ALLOW:
+            if action is Underscores.REJECT_REQUEST:
+                return codec_error("http1.unexpected_underscore")
+            dropped = True
+        elif _FIELD_VALUE_BAD.search(value):
             return codec_error("http1.invalid_characters")
-    if options.headers_with_underscores is not Underscores.ALLOW and any(b"_" in name for name, _ in headers):
-        if options.headers_with_underscores is Underscores.REJECT_REQUEST:
-            return codec_error("http1.unexpected_underscore")
-        return [field for field in headers if b"_" not in field[0]]
-    return headers
+    return [field for field in headers if b"_" not in field[0]] if dropped else headers
 
 
 def check_response_fields(headers: Headers, options: HttpOptions) -> Fault | None:

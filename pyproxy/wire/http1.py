@@ -69,6 +69,7 @@ def parse_request_head(head: bytes, options: HttpOptions) -> RequestHead | Fault
         # The connection manager refuses it, whatever else is wrong but this.
         if any(name == b"connection" and rules.nominated_headers(value) is None for name, value in fields):
             return rules.codec_error("http1.connection_header_rejected")
+        fields = rules.merge(fields, rules.MERGED_REQUEST_HEADERS)
         refused = RequestHead(method, path, None, fields, framing[0], framing[1], minor, upgrade=upgrade)
         refused.expect_continue = any(name == b"expect" and value.lower() == b"100-continue" for name, value in fields)
         return refused
