@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pyproxy.envoy.process import EnvoyError, EnvoyProcess, find_envoy, free_port
-from pyproxy.settings import Endpoint, Keepalive, Settings
+from pyproxy.settings import Cluster, Endpoint, Keepalive, PathMatch, PathMatchType, Route, Settings, VirtualHost
 from tests.envoy.test_bootstrap import BASE
 
 
 def settings(**changes: object) -> Settings:
-    from dataclasses import replace
-
-    return Settings((replace(BASE, port=free_port(), **changes),))  # type: ignore[arg-type]  # names of its fields
+    nobody = Cluster("nobody", (Endpoint("127.0.0.1", free_port()),))
+    route = Route("all", PathMatch(PathMatchType.PREFIX, "/"), ((nobody, 1),))
+    hosts = (VirtualHost("all", ("*",), (route,)),)
+    return Settings((replace(BASE, port=free_port(), virtual_hosts=hosts, **changes),))  # type: ignore[arg-type]  # names of its fields
 
 
 def test_it_serves_and_leaves_nothing_behind(tmp_path: Path) -> None:
