@@ -29,7 +29,7 @@ DEFAULTS = {
     Release.V0_6: ReleaseDefaults(
         server_name=b"envoy",
         suppress_envoy_headers=False,
-        # What Envoy took for internal before 1.33, and the guide's X-Envoy-Internal shows.
+        # Private addresses counted as internal then, as the guide's X-Envoy-Internal shows.
         internal_networks=tuple(
             IPv4Network(network) for network in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.1/32")
         ),
