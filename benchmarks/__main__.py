@@ -1,160 +1,114 @@
-"""Requests a second of pyproxy and of real Envoy on the same resources, side by side: ``make bench``.
-
-Each proxy is pinned to one core, backend and load generator to another, and the rounds alternate, so that a machine
-whose speed drifts slows both. What counts is the ratio of the medians.
-"""
+"""``python -m benchmarks``: run, print, and write the results."""
 
 from __future__ import annotations
 
-import argparse
-import os
 import re
-import statistics
 import subprocess
-import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
+import click
 from rich.console import Console
-from rich.progress import Progress
-from rich.table import Table
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from pyproxy.envoy.bootstrap import render
-from pyproxy.envoy.process import find_envoy, free_port
-from pyproxy.policy.load import load_texts
-from pyproxy.policy.release import Release
-from tests.support.processes import PYPROXY, gateway, running, wait_for_port
+from benchmarks import compare, machine, report, run
+from benchmarks.results import Results
+from benchmarks.scenarios import SCENARIOS
 
-CONNECTIONS = 64
-
-NGINX = """\
-daemon off;
-worker_processes 1;
-pid {folder}/nginx.pid;
-error_log /dev/null;
-events {{ worker_connections 4096; }}
-http {{
-  access_log off;
-  keepalive_requests 1000000000;
-  server {{
-    listen 127.0.0.1:{port} backlog=4096;
-    location / {{ return 200 "hello, world"; }}
-  }}
-}}
-"""
+ROOT = Path(__file__).parents[1]
 
 
-def cores() -> tuple[str, str]:
-    """(the proxy's core, the load's); the same one where the machine has no second."""
-    available = sorted(os.sched_getaffinity(0))
-    return str(available[0]), str(available[-1])
-
-
-@contextmanager
-def backend(folder: Path, core: str) -> Iterator[int]:
-    """nginx answering at once; its port."""
-    port = free_port()
-    config = folder / "nginx.conf"
-    config.write_text(NGINX.format(folder=folder, port=port))
-    with running(["nginx", "-c", config, "-p", folder], prefix=["taskset", "-c", core]):
-        wait_for_port(port)
-        yield port
-
-
-@contextmanager
-def pyproxy(folder: Path, backend_port: int, core: str) -> Iterator[int]:
-    """pyproxy with its access log in a file; its port."""
-    port = free_port()
-    file = folder / "pyproxy.yaml"
-    file.write_text(gateway(port, backend_port))
-    flags: list[str | Path] = [
-        "serve",
-        "-f",
-        file,
-        "--release",
-        "v1.9",
-        "--admin",
-        "off",
-        "--access-log",
-        folder / "pyproxy.log",
-    ]
-    with running([*PYPROXY, *flags], prefix=["taskset", "-c", core]):
-        wait_for_port(port)
-        yield port
-
-
-@contextmanager
-def envoy(folder: Path, backend_port: int, core: str) -> Iterator[int]:
-    """Envoy with one worker and the same access log; its port."""
-    port = free_port()
-    text = gateway(port, backend_port)
-    loaded = load_texts([("r.yaml", text)], release=Release.V1_9, address="127.0.0.1", now=datetime.now(UTC))
-    config = folder / "envoy.json"
-    config.write_text(render(loaded.settings, admin_port=free_port(), access_log=str(folder / "envoy.log")))
-    command: list[str | Path] = [
-        find_envoy(),
-        "-c",
-        config,
-        "--concurrency",
-        "1",
-        "--use-dynamic-base-id",
-        "-l",
-        "error",
-    ]
-    with running(command, prefix=["taskset", "-c", core]):
-        wait_for_port(port)
-        yield port
-
-
-def requests_a_second(port: int, seconds: float, core: str) -> float:
-    """What wrk measures over ``CONNECTIONS`` keep-alive connections. Fails if a single response was not a 200."""
-    command = ["taskset", "-c", core, "wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds:g}s", f"http://127.0.0.1:{port}/"]
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    if "Non-2xx" in said or "Socket errors" in said:
-        raise RuntimeError(said)
-    found = re.search(r"Requests/sec:\s+([0-9.]+)", said)
-    assert found is not None, said
-    return float(found[1])
-
-
-def main() -> int:
-    """Run the rounds and print the table."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=4)
-    options = parser.parse_args()
+@click.command()
+@click.option("--short", is_flag=True, help="Two minutes: shows whether something is amiss, and proves nothing.")
+@click.option("-k", "pattern", help="Only the scenarios whose name has this regular expression in it.")
+@click.option("--keep", is_flag=True, help="With -k: the output folder's other scenarios stay as they are.")
+@click.option("--rounds", type=click.IntRange(min=1), help="Of each scenario; a curve has 3 at most.  [default: 5]")
+@click.option("--seconds", type=click.IntRange(min=1), help="Of each measurement.  [default: 4]")
+@click.option(
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=ROOT / "benchmarks" / "results",
+    help="The folder for results.json, README.md and the plots.  [default: benchmarks/results]",
+)
+@click.option(
+    "--compare",
+    "earlier",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Say what has changed since this results.json.",
+)
+@click.option(
+    "--replot", is_flag=True, help="Measure nothing: write page and plots of the output folder's results anew."
+)
+@click.option(
+    "--peers",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=ROOT / ".venv-bench",
+    help="The virtual environment that has the Python proxies and matplotlib.  [default: .venv-bench]",
+)
+def main(
+    short: bool,
+    pattern: str | None,
+    keep: bool,
+    rounds: int | None,
+    seconds: int | None,
+    output: Path,
+    earlier: Path | None,
+    replot: bool,
+    peers: Path,
+) -> None:
+    """Measure pyproxy beside Envoy, HAProxy, nginx and Python's proxies."""
     console = Console()
-    proxy_core, load_core = cores()
-    figures: dict[str, list[float]] = {"pyproxy": [], "Envoy": []}
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pyproxy-bench-")))
-        backend_port = stack.enter_context(backend(folder, load_core))
-        ports = {
-            "pyproxy": stack.enter_context(pyproxy(folder, backend_port, proxy_core)),
-            "Envoy": stack.enter_context(envoy(folder, backend_port, proxy_core)),
-        }
-        progress = stack.enter_context(Progress(console=console, disable=not console.is_terminal, transient=True))
-        task = progress.add_task("rounds", total=len(ports) * (options.rounds + 1))
-        for number in range(options.rounds + 1):
-            for name, port in ports.items():
-                figure = requests_a_second(port, options.seconds if number else 1, load_core)
-                if number:  # the first round warms up
-                    figures[name].append(figure)
-                progress.advance(task)
-    table = Table("", "requests/s (median)", "lowest", "highest")
-    for name, measured in figures.items():
-        table.add_row(
-            name, *(f"{figure:,.0f}" for figure in (statistics.median(measured), min(measured), max(measured)))
-        )
-    console.print(f"keep-alive GET, {CONNECTIONS} connections, one core each, access log on in both")
-    console.print(table)
-    ratio = statistics.median(figures["pyproxy"]) / statistics.median(figures["Envoy"])
-    console.print(f"pyproxy / Envoy: {ratio:.2f}")
-    return 0
+    if not console.is_terminal:
+        console.width = 160
+    before = Results.load(earlier) if earlier is not None else None  # it may be the file that is written below
+    bench_python = machine.bench_python(peers)
+    output.mkdir(parents=True, exist_ok=True)
+    file = output / "results.json"
+    if replot:
+        results = Results.load(file)
+    else:
+        plan = run.SHORT if short else run.FULL
+        chosen = [scenario for scenario in plan.scenarios if re.search(pattern or "", scenario.name)]
+        plan = replace(plan, scenarios=chosen, rounds=rounds or plan.rounds, seconds=seconds or plan.seconds)
+        kept = Results.load(file) if keep else None
+        results = _run(console, plan, bench_python, kept)
+        results.save(file)
+    plots: list[str | Path] = ["-m", "benchmarks.plots", file.absolute(), output.absolute()]
+    subprocess.run([bench_python.absolute(), *plots], check=True, cwd=ROOT)
+    pictures = [
+        (one.name, svg.name) for one in SCENARIOS if (svg := output / f"{one.name.replace(' ', '-')}.svg").exists()
+    ]
+    (output / "README.md").write_text(report.markdown(results, pictures), encoding="utf-8")
+    for scenario in SCENARIOS:
+        if results.names("subject", scenario=scenario.name):
+            console.print(report.scenario_table(results, scenario))
+    for note in results.notes:
+        console.print(f"not measured: {note}", markup=False)
+    console.print(report.budget_table(results))
+    console.print(f"on {results.machine}; {report.versions(results)}", markup=False)
+    if before is not None:
+        _compare(console, before, results)
+    console.print(f"written: {output}", markup=False)
+
+
+def _run(console: Console, plan: run.Plan, bench_python: Path, kept: Results | None) -> Results:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
+        task = progress.add_task("", total=plan.steps, completed=-1)
+        return run.run(plan, bench_python, lambda what: progress.update(task, advance=1, description=what), kept)
+
+
+def _compare(console: Console, before: Results, after: Results) -> None:
+    for warning in compare.warnings(before, after):
+        console.print(f"compared with {warning}", markup=False)
+    found = list(compare.changes(before, after))
+    verdicts = Counter(change.verdict for change in found)
+    changed = [change for change in found if change.verdict in ("better", "worse")]
+    if changed:
+        console.print(report.change_table(changed))
+    console.print(", ".join(f"{count} figures {verdict}" for verdict, count in verdicts.items()))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

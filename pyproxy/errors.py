@@ -18,9 +18,11 @@ class PolicyError:
     """Path of the field from the document's root, ``spec.tcpKeepalive.probes``; empty for the document itself."""
     message: str
     """What is wrong and, where it is known, what would be right."""
+    is_warning: bool = False
+    """It is served all the same, but probably not what was meant."""
 
     def __str__(self) -> str:
-        where = f"{self.file}:{self.line}:{self.column}: "
+        where = f"{self.file}:{self.line}:{self.column}: {'warning: ' if self.is_warning else ''}"
         return where + (f"{self.field}: {self.message}" if self.field else self.message)
 
 
@@ -53,3 +55,5 @@ class Fault:
     """Envoy's response flag: DPE, NR, UF, UC, UT …"""
     detail: str = ""
     """Envoy's response_code_details: ``http1.codec_error``, ``route_not_found`` …"""
+    http_10: bool = False
+    """The local reply is in HTTP/1.0, as the request was."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
 import time
 from collections.abc import Iterator
@@ -11,18 +10,7 @@ from pathlib import Path
 
 import pytest
 
-
-def open_sockets() -> set[str]:
-    """The sockets of this process, by inode."""
-    found = set()
-    for name in os.listdir("/proc/self/fd"):
-        try:
-            target = os.readlink(f"/proc/self/fd/{name}")
-        except FileNotFoundError:
-            continue
-        if target.startswith("socket:"):
-            found.add(target)
-    return found
+from tests.support.measure import open_sockets
 
 
 def children() -> set[str]:

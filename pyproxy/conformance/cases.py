@@ -6,6 +6,13 @@ import struct
 from collections.abc import Iterator
 
 from pyproxy.conformance.case import Case, Group
+from pyproxy.conformance.cases_http1 import http1_cases
+from pyproxy.conformance.cases_http_fields import http_field_cases
+from pyproxy.conformance.cases_net_fields import NET_FIELD_CASES
+from pyproxy.conformance.cases_route_filters import route_filter_cases
+from pyproxy.conformance.cases_routes import ROUTE_CASES
+from pyproxy.conformance.cases_together import cases_together
+from pyproxy.conformance.inputs import CHUNKED_REPLY, GET, V1_LINE, get
 from pyproxy.conformance.peers import OK_REPLY, Script
 from pyproxy.policy.release import Release
 
@@ -17,19 +24,26 @@ PROXY_OPTIONAL = Group("v1.9 PROXY optional", spec="proxyProtocol: {optional: tr
 ENVOY_HEADERS = Group("v1.9 enableEnvoyHeaders", spec="headers: {enableEnvoyHeaders: true}")
 KEEPALIVE = Group("keepalive 20m 60s 3", Release.V0_6, "tcpKeepalive: {idleTime: 20m, interval: 60s, probes: 3}")
 KEEPALIVE_ON = Group("keepalive {}", spec="tcpKeepalive: {}")
+# Envoy Gateway's translator refuses the limit and the value with two blanks; keepalive and PROXY do not apply then.
+INVALID_POLICY = Group(
+    "v1.9 policy with errors",
+    spec="""\
+tcpKeepalive: {idleTime: 20m}
+proxyProtocol: {}
+path: {escapedSlashesAction: KeepUnchanged}
+headers:
+  maxRequestHeaderLimit: 512
+  withUnderscoresAction: Allow
+  lateResponseHeaders: {set: [{name: x-wrong, value: 'a  b'}, {name: x-right, value: here}]}
+""",
+    hostname="h.example",
+)
 NO_BACKEND = Group("backend refuses", Release.V0_6, backend_listens=False)
 
 KEEPALIVE_FIELDS = ("spec.tcpKeepalive.probes", "spec.tcpKeepalive.idleTime", "spec.tcpKeepalive.interval")
 KEEPALIVE_GROUPS = (TODAY, KEEPALIVE, KEEPALIVE_ON)
 
-GET = b"GET / HTTP/1.1\r\nHost: h.example\r\n\r\n"
 V2 = b"\r\n\r\n\x00\r\nQUIT\n"
-
-
-def get(*lines: bytes, path: bytes = b"/", host: bytes = b"h.example", method: bytes = b"GET") -> bytes:
-    """A request without a body; a line without a host where ``host`` is empty."""
-    first = [b"%b %b HTTP/1.1" % (method, path), *([b"Host: " + host] if host else [])]
-    return b"\r\n".join([*first, *lines]) + b"\r\n\r\n"
 
 
 def v2(
@@ -49,7 +63,6 @@ def tlv(kind: int, value: bytes) -> bytes:
     return struct.pack("!BH", kind, len(value)) + value
 
 
-V1_LINE = b"PROXY TCP4 203.0.113.7 192.0.2.1 4711 80\r\n"
 V6_SOURCE = bytes.fromhex("20010db8000000000000000000000007")
 V6_DESTINATION = bytes.fromhex("20010db8000000000000000000000001")
 
@@ -138,6 +151,13 @@ def _framing() -> Iterator[Case]:
     yield Case(
         "framing/pipelined with bodies", TODAY, ((post + b"Content-Length: 3\r\n\r\nabc") * 2 + GET,), responses=3
     )
+    redirected = get(path=b"/%2f")
+    yield Case("framing/pipelined behind a redirect", TODAY, (redirected + GET, 0.05, GET), responses=3)
+    yield Case("framing/pipelined behind two redirects", TODAY, (redirected * 2 + GET,), responses=3)
+    behind = (GET, 0.05, redirected + GET)
+    yield Case("framing/pipelined behind a body and a redirect", TODAY, behind, responses=3)
+    chunks = Script((CHUNKED_REPLY + b"\r\n",))
+    yield Case("framing/pipelined behind chunks and a redirect", TODAY, behind, script=chunks, responses=3)
     yield Case("framing/keep-alive", TODAY, (GET, 0.05, GET), responses=2)
     yield Case("framing/connection close", TODAY, (get(b"Connection: close"),))
     yield Case("framing/connection close, more behind it", TODAY, (get(b"Connection: close") + GET,))
@@ -168,7 +188,7 @@ def _framing() -> Iterator[Case]:
         "without framing": b"HTTP/1.1 200 OK\r\n\r\n",
     }.items():
         request = get(method=b"HEAD")
-        yield Case(f"framing/HEAD {name}", TODAY, (request,), script=Script((head,)), bodiless=True)
+        yield Case(f"framing/HEAD {name}", TODAY, (request,), script=Script((head,)))
     early = post + b"Content-Length: 10\r\n\r\nabc"
     yield Case("framing/response before the body is sent", TODAY, (early,), script=Script(at_head=True))
     switch = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
@@ -230,6 +250,15 @@ def _headers() -> Iterator[Case]:
     for name in ("x-forwarded-for", "x-request-id", "router's own", "x-envoy-external-address", "x-forwarded-proto"):
         line = V1_LINE.replace(b"203.0.113.7", b"10.1.2.3")
         yield Case(f"headers/internal client/{name}", GUIDE_PROXY, (line + get(*sent[name]),))
+    referers = (
+        b"http://a.example/x?y", b"https://A.example:8443", b"android-app://com.example/", b"about:blank", b"a.example",
+        b"/x:y", b"a:b", b"http://u@a.example/", b"http://a.example/#f", b"http://a.example/#", b"http://a_b.example/",
+        b"http://[::1]/", b"http://a.example:65536/", b"http://a.example:/", b"/a b", b"/\xc3\xa9",
+        b"http://a.example/\xc3\xa9", b"x, y", b"",
+    )  # fmt: skip
+    for value in referers:
+        yield Case(f"headers/referer {value!r}", TODAY, (get(b"Referer: " + value),))
+        yield Case(f"headers/v0.6 referer {value!r}", GUIDE, (get(b"Referer: " + value, host=b"www.example.com"),))
     reply = (
         b"HTTP/1.1 200 Fine\r\nServer: backend\r\nDate: yesterday\r\nX-Envoy-Upstream-Service-Time: 99\r\n"
         b"Connection: keep-alive, x-y\r\nX-Y: 1\r\nKeep-Alive: 3\r\nSet-Cookie: a\r\nVary: a\r\nSet-Cookie: b\r\n"
@@ -306,13 +335,13 @@ def _refused() -> Iterator[Case]:
     for name in ("no host", "HTTP/1.0", "unknown method", "length and chunked", "gzip", "101 headers"):
         yield Case(f"refused/v0.6/{name}", GUIDE, (requests[name],))
     yield Case("refused/after a good one", TODAY, (GET + get(method=b"FOO"),), responses=2)
-    yield Case("refused/HEAD without host", TODAY, (get(host=b"", method=b"HEAD"),), bodiless=True)
+    yield Case("refused/HEAD without host", TODAY, (get(host=b"", method=b"HEAD"),))
 
 
 def _upstream_failures() -> Iterator[Case]:
     yield Case("upstream/refuses", NO_BACKEND, (GET, 0.05, GET), responses=2)
     yield Case("upstream/refuses a body", NO_BACKEND, (get(b"Content-Length: 3", method=b"POST") + b"abc",))
-    yield Case("upstream/refuses HEAD", NO_BACKEND, (get(method=b"HEAD"),), bodiless=True)
+    yield Case("upstream/refuses HEAD", NO_BACKEND, (get(method=b"HEAD"),))
     yield Case("upstream/refuses gRPC", NO_BACKEND, (get(b"Content-Type: application/grpc"),))
     broken = {
         "closes before the head": Script((), then="close"),
@@ -344,6 +373,24 @@ def _upstream_failures() -> Iterator[Case]:
     yield Case("upstream/answers late", TODAY, (GET + GET,), script=slow, responses=2, quiet=1)
 
 
+def _invalid_policy() -> Iterator[Case]:
+    """A policy that Kubernetes takes and Envoy Gateway's translator does not: 500, with part of it in force."""
+    post = get(b"Content-Length: 3", method=b"POST")
+    requests = {
+        "GET": (GET, 0.05, GET),
+        "POST": (post + b"abc", 0.05, GET),
+        "HEAD": (get(method=b"HEAD"),),
+        "another host": (get(host=b"other.example"),),
+        "encoded slash": (get(path=b"/a%2Fb"),),
+        "underscore": (get(b"x_under: 1"),),
+        "more than the limit that does not apply": (get(b"x: " + b"y" * 600),),
+        "PROXY header": (V1_LINE + GET,),
+    }
+    for name, steps in requests.items():
+        responses = 2 if len(steps) > 1 else 1
+        yield Case(f"invalid policy/{name}", INVALID_POLICY, steps, responses=responses)
+
+
 CASES: tuple[Case, ...] = (
     *_guide(),
     *_proxy_headers(),
@@ -352,6 +399,13 @@ CASES: tuple[Case, ...] = (
     *_paths(),
     *_refused(),
     *_upstream_failures(),
+    *_invalid_policy(),
+    *NET_FIELD_CASES,
     Case("keepalive/a request", KEEPALIVE, (GET,), fields=KEEPALIVE_FIELDS),
     Case("keepalive/{} a request", KEEPALIVE_ON, (GET,)),
+    *http_field_cases(),
+    *http1_cases(),
+    *ROUTE_CASES,
+    *route_filter_cases(),
+    *cases_together(),
 )

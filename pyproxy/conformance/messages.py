@@ -1,74 +1,135 @@
-"""What was seen on the wire, brought into a form in which two proxies can be compared.
+"""What was seen on the wire, cut into messages and brought into a form in which two proxies can be compared.
 
-Volatile values stand as ``<date>``, ``<uuid>`` and ``<ms>``. A chunked body is written as one chunk, as how a body is
-cut up depends on when its bytes came.
+Volatile values stand as ``<date>``, ``<uuid>``, ``<ms>`` and ``<node address>``. A chunked body is written as one
+chunk, as how a body is cut up depends on when its bytes came.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
-_DATE = re.compile(rb"(?<=\r\ndate: )[A-Z][a-z]{2}, [^\r]{20} GMT(?=\r\n)")
-_UUID = re.compile(rb"(?<=\r\nx-request-id: )[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?=\r\n)")
-_SERVICE_TIME = re.compile(rb"(?<=\r\nx-envoy-upstream-service-time: )[0-9]+(?=\r\n)")
-UNFINISHED = b"[unfinished]"
-"""Stands behind a chunked body whose last chunk has not come."""
+_DATE = re.compile(rb"(?<=\r\ndate: )[A-Z][a-z]{2}, [^\r]{20} GMT(?=\r\n)", re.IGNORECASE)
+_ANY_DATE = re.compile(rb"(?<=\r\ndate: )[^\r]*(?=\r\n)", re.IGNORECASE)
+_UUID = re.compile(rb"(?<=\r\nx-request-id: )[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?=\r\n)", re.IGNORECASE)
+_SERVICE_TIME = re.compile(rb"(?<=\r\nx-envoy-upstream-service-time: )[0-9]+(?=\r\n)", re.IGNORECASE)
+NODE = b"<node address>"
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *([0-9]+)\r\n", re.IGNORECASE)
 _CHUNKED = re.compile(rb"\r\ntransfer-encoding: *chunked\r\n", re.IGNORECASE)
+_STATUS = re.compile(rb"HTTP/1\.[01] (\d+)(?: |\r)")
+_NO_BODY = re.compile(rb"HTTP/1\.[01] (?:1\d\d|204|304) ")
 
 
-def normalize(stream: bytes, *, bodiless: bool = False) -> bytes:
-    """``stream`` without what differs from run to run. ``bodiless``: the messages answer HEAD requests."""
-    normal = b""
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A request or a response as a proxy wrote it."""
+
+    head: bytes
+    """With its blank line, unless it is not complete."""
+    body: bytes = b""
+    """As it was sent, as far as it came."""
+    chunked: bool = False
+    length: int | None = None
+    """``content-length``, where that frames the body."""
+    bodiless: bool = False
+    """There is no body whatever the head says."""
+
+    @property
+    def head_complete(self) -> bool:
+        """The blank line has come."""
+        return self.head.endswith(b"\r\n\r\n")
+
+    @property
+    def content(self) -> bytes:
+        """The body without chunks around it."""
+        unchunked = _unchunk(self.body) if self.chunked else None
+        return self.body if unchunked is None else unchunked[0]
+
+    @property
+    def complete(self) -> bool:
+        """All has come, as far as the framing tells."""
+        if not self.head_complete:
+            return False
+        if self.chunked:
+            unchunked = _unchunk(self.body)
+            return unchunked is not None and unchunked[1] is not None
+        return self.length is None or len(self.body) == self.length
+
+    @property
+    def status(self) -> int:
+        """Of a response; 0 for a request."""
+        found = _STATUS.match(self.head)
+        return int(found[1]) if found else 0
+
+    @property
+    def informational(self) -> bool:
+        """A response that another one follows."""
+        return 100 <= self.status < 200 and self.status != 101
+
+
+def messages(stream: bytes, to_head: Sequence[bool] = ()) -> Iterator[Message]:
+    """The messages of ``stream``; a last one may be incomplete.
+
+    ``to_head``: of each final response, whether it answers HEAD and so has no body, but for requests that were refused
+    before it was clear that they are some.
+    """
+    answered = 0
     while stream:
-        head, body, stream = split_message(stream, bodiless=bodiless)
-        head = _DATE.sub(b"<date>", head)
-        head = _UUID.sub(b"<uuid>", head)
-        normal += _SERVICE_TIME.sub(b"<ms>", head)
-        normal += _one_chunk(body) if _CHUNKED.search(head) and not bodiless else body
-    return normal
-
-
-def split_message(stream: bytes, *, bodiless: bool = False) -> tuple[bytes, bytes, bytes]:
-    """(head, body as sent, rest) of the first message; what is not complete is all head, or all body."""
-    end = stream.find(b"\r\n\r\n")
-    if end < 0:
-        return stream, b"", b""
-    head, rest = stream[: end + 4], stream[end + 4 :]
-    if bodiless or re.match(rb"HTTP/1\.1 (?:1\d\d|204|304) ", head):
-        return head, b"", rest
-    if _CHUNKED.search(head):
-        size = _chunked_length(rest)
-        return head, rest[:size], rest[size:]
-    length = _LENGTH.search(head)
-    if length is not None:
-        size = int(length[1])
-        return head, rest[:size], rest[size:]
-    if head.startswith(b"HTTP/"):
-        return head, rest, b""
-    return head, b"", rest
-
-
-def count_complete(stream: bytes, *, bodiless: bool = False) -> int:
-    """How many final messages of ``stream`` are complete."""
-    count = 0
-    while b"\r\n\r\n" in stream:
-        head, body, stream = split_message(stream, bodiless=bodiless)
-        if re.match(rb"HTTP/1\.1 1\d\d ", head) and not head.startswith(b"HTTP/1.1 101"):
-            continue
-        if not bodiless and _CHUNKED.search(head):
-            count += body.endswith(b"0\r\n\r\n")
+        bodiless = answered < len(to_head) and to_head[answered]
+        end = stream.find(b"\r\n\r\n")
+        if end < 0:
+            yield Message(stream)
+            return
+        head, rest = stream[: end + 4], stream[end + 4 :]
+        length = _LENGTH.search(head)
+        if (bodiless and rest[:5] in (b"", b"HTTP/")) or _NO_BODY.match(head):
+            message = Message(head, bodiless=True)
+        elif _CHUNKED.search(head):
+            message = Message(head, rest[: _chunked_length(rest)], chunked=True)
+        elif length is not None:
+            message = Message(head, rest[: int(length[1])], length=int(length[1]))
+        elif head.startswith(b"HTTP/") and not rest.startswith(b"HTTP/"):
+            message = Message(head, rest)
         else:
-            length = _LENGTH.search(head)
-            no_body = bodiless or re.match(rb"HTTP/1\.1 (?:1\d\d|204|304) ", head) is not None
-            count += no_body or length is None or len(body) == int(length[1])
-    return count
+            message = Message(head)
+        yield message
+        answered += not message.informational
+        stream = rest[len(message.body) :]
+
+
+def normalize(stream: bytes, to_head: Sequence[bool] = (), *, node: bytes = b"", any_date: bool = False) -> bytes:
+    """``stream`` without what differs from run to run and from machine to machine; twice is as good as once.
+
+    ``to_head``: as of ``messages``. ``node``: the proxy's own address, which stands last in the
+    x-forwarded-for of a loopback client. ``any_date``: also what is no date.
+    """
+    normal = []
+    for message in messages(stream, to_head):
+        head = message.head
+        if node:
+            last = rb"(?i)(\r\nx-forwarded-for: (?:[^\r\n]*,)?)" + re.escape(node) + rb"(?=\r\n)"
+            head = re.sub(last, rb"\1" + NODE, head)
+        normal += [head, _one_chunk(message.body) if message.chunked else message.body]
+    whole = (_ANY_DATE if any_date else _DATE).sub(b"<date>", b"".join(normal))
+    return _SERVICE_TIME.sub(b"<ms>", _UUID.sub(b"<uuid>", whole))
+
+
+def count_complete(stream: bytes, to_head: Sequence[bool] = ()) -> int:
+    """How many final messages of ``stream`` are complete."""
+    return sum(one.complete and not one.informational for one in messages(stream, to_head))
+
+
+def statuses(stream: bytes, to_head: Sequence[bool] = ()) -> list[int]:
+    """The status codes of the responses in ``stream``, informational ones too."""
+    return [status for one in messages(stream, to_head) if (status := one.status)]
 
 
 def says_close(stream: bytes) -> bool:
     """Whether the last head of ``stream`` announces the end of the connection."""
-    return b"\r\nconnection: close\r\n" in stream[stream.rfind(b"HTTP/1.1 ") :]
+    last = max(stream.rfind(b"HTTP/1.1 "), stream.rfind(b"HTTP/1.0 "), 0)
+    return b"\r\nconnection: close\r\n" in stream[last:].lower()
 
 
 def _chunked_length(data: bytes) -> int:
@@ -90,20 +151,30 @@ def _chunked_length(data: bytes) -> int:
             return len(data)
 
 
-def _one_chunk(body: bytes) -> bytes:
+def _unchunk(body: bytes) -> tuple[bytes, bytes | None] | None:
+    """(content, trailers) of a chunked body, with ``None`` for trailers that have not ended; ``None`` if it is none."""
     content, at = b"", 0
-    ended = False
     while (line_end := body.find(b"\r\n", at)) >= 0:
         try:
             size = int(body[at:line_end].partition(b";")[0], 16)
         except ValueError:
-            return body
+            return None
         if size == 0:
-            ended = body.startswith(b"\r\n", line_end + 2)
-            break
+            tail = body[line_end + 2 :]
+            return content, tail.removesuffix(b"\r\n") if tail == b"\r\n" or tail.endswith(b"\r\n\r\n") else None
         content += body[line_end + 2 : line_end + 2 + size]
         at = line_end + 4 + size
-    return b"[chunked]" + content + (b"[end]" if ended else UNFINISHED)
+    return content, None
+
+
+def _one_chunk(body: bytes) -> bytes:
+    """A chunked body in one chunk, without the last one where that has not come."""
+    unchunked = _unchunk(body)
+    if unchunked is None:
+        return body
+    content, trailers = unchunked
+    first = b"%x\r\n%b\r\n" % (len(content), content) if content else b""
+    return first if trailers is None else b"%b0\r\n%b\r\n" % (first, trailers)
 
 
 def first_difference(one: bytes, other: bytes) -> int:

@@ -7,71 +7,59 @@ Envoy's own defaults are Envoy's to have.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from ipaddress import ip_address
 from typing import Any
 
+from pyproxy.envoy.http_manager import header_value, late_mutations, manager, string_match, upstream_protocol
+from pyproxy.envoy.http_manager import typed as _typed
 from pyproxy.settings import (
+    GATEWAY_ACCESS_LOG,
     Cluster,
+    HeaderAction,
+    HeaderMutation,
     HttpOptions,
     Keepalive,
     Listener,
-    PathMatch,
     PathMatchType,
+    Redirect,
+    RegexRewrite,
     Route,
     Settings,
     Underscores,
     VirtualHost,
 )
 
-_TYPE = "type.googleapis.com/envoy.extensions."
 _DEFAULTS = HttpOptions()
 
-ACCESS_LOG_KEYS = {
-    "start_time": "%START_TIME%",
-    "method": "%REQ(:METHOD)%",
-    "x-envoy-origin-path": "%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%",
-    "protocol": "%PROTOCOL%",
-    "response_code": "%RESPONSE_CODE%",
-    "response_flags": "%RESPONSE_FLAGS%",
-    "response_code_details": "%RESPONSE_CODE_DETAILS%",
-    "connection_termination_details": "%CONNECTION_TERMINATION_DETAILS%",
-    "upstream_transport_failure_reason": "%UPSTREAM_TRANSPORT_FAILURE_REASON%",
-    "bytes_received": "%BYTES_RECEIVED%",
-    "bytes_sent": "%BYTES_SENT%",
-    "duration": "%DURATION%",
-    "x-envoy-upstream-service-time": "%RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)%",
-    "x-forwarded-for": "%REQ(X-FORWARDED-FOR)%",
-    "user-agent": "%REQ(USER-AGENT)%",
-    "x-request-id": "%REQ(X-REQUEST-ID)%",
-    ":authority": "%REQ(:AUTHORITY)%",
-    "upstream_host": "%UPSTREAM_HOST%",
-    "upstream_cluster": "%UPSTREAM_CLUSTER%",
-    "upstream_local_address": "%UPSTREAM_LOCAL_ADDRESS%",
-    "downstream_local_address": "%DOWNSTREAM_LOCAL_ADDRESS%",
-    "downstream_remote_address": "%DOWNSTREAM_REMOTE_ADDRESS%",
-    "requested_server_name": "%REQUESTED_SERVER_NAME%",
-    "route_name": "%ROUTE_NAME%",
-}
-"""Envoy Gateway's default access log, key and format."""
 
-
-def render(settings: Settings, *, admin_port: int = 19000, access_log: str = "/dev/stdout") -> str:
+def render(settings: Settings, **options: Any) -> str:
     """``bootstrap`` as JSON text, ready for ``envoy -c``."""
-    return json.dumps(bootstrap(settings, admin_port=admin_port, access_log=access_log), indent=2) + "\n"
+    return json.dumps(bootstrap(settings, **options), indent=2) + "\n"
 
 
-def bootstrap(settings: Settings, *, admin_port: int = 19000, access_log: str = "/dev/stdout") -> dict[str, Any]:
-    """The configuration of an Envoy that serves ``settings``."""
+def bootstrap(
+    settings: Settings,
+    *,
+    admin_address: str = "127.0.0.1",
+    admin_port: int = 19000,
+    access_log: str = "/dev/stdout",
+    log_format: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """The configuration of an Envoy that serves ``settings``.
+
+    ``log_format``: a ``SubstitutionFormatString``, empty for Envoy's own; Envoy Gateway's if there is none.
+    """
+    if log_format is None:
+        log_format = {"json_format": GATEWAY_ACCESS_LOG}
+    log = _file_log(access_log, log_format=log_format) if log_format else _file_log(access_log)
     clusters = {
-        cluster.name: cluster
+        cluster.name: _cluster(cluster, listener.http)
         for listener in settings.listeners
-        for host in listener.virtual_hosts
-        for route in host.routes
-        for cluster, _ in route.clusters
+        for cluster in listener.clusters
     }
     return {
-        "admin": {"access_log": [_file_log("/dev/null")], "address": _address("127.0.0.1", admin_port)},
+        "admin": {"access_log": [_file_log("/dev/null")], "address": _address(admin_address, admin_port)},
         "node": {"id": "pyproxy", "cluster": settings.node_cluster},
         "layered_runtime": {
             "layers": [
@@ -90,19 +78,15 @@ def bootstrap(settings: Settings, *, admin_port: int = 19000, access_log: str = 
                 _typed(
                     "envoy.resource_monitors.global_downstream_max_connections",
                     "resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig",
-                    max_active_downstream_connections=50000,
+                    max_active_downstream_connections=settings.max_active_downstream_connections,
                 )
             ],
         },
         "static_resources": {
-            "listeners": [_listener(listener, access_log) for listener in settings.listeners],
-            "clusters": [_cluster(cluster) for cluster in clusters.values()],
+            "listeners": [_listener(listener, log) for listener in settings.listeners],
+            "clusters": list(clusters.values()),
         },
     }
-
-
-def _typed(extension: str, kind: str, **fields: Any) -> dict[str, Any]:
-    return {"name": extension, "typed_config": {"@type": _TYPE + kind, **fields}}
 
 
 def _address(host: str, port: int) -> dict[str, Any]:
@@ -113,16 +97,19 @@ def _file_log(path: str, **fields: Any) -> dict[str, Any]:
     return _typed("envoy.access_loggers.file", "access_loggers.file.v3.FileAccessLog", path=path, **fields)
 
 
-def _listener(listener: Listener, access_log: str) -> dict[str, Any]:
-    log = _file_log(access_log, log_format={"json_format": ACCESS_LOG_KEYS})
+def _listener(listener: Listener, log: dict[str, Any]) -> dict[str, Any]:
     rendered: dict[str, Any] = {
         "name": listener.name,
         "address": _address(listener.address, listener.port),
         "access_log": [{**log, "filter": {"response_flag_filter": {"flags": ["NR"]}}}],
         "per_connection_buffer_limit_bytes": listener.buffer_limit,
-        "max_connections_to_accept_per_socket_event": 1,
-        "default_filter_chain": {"name": listener.name, "filters": [_connection_manager(listener, log)]},
+        "default_filter_chain": {
+            "name": listener.name,
+            "filters": [*_connection_limit(listener), _connection_manager(listener, log)],
+        },
     }
+    if listener.max_connections_to_accept_per_socket_event is not None:
+        rendered["max_connections_to_accept_per_socket_event"] = listener.max_connections_to_accept_per_socket_event
     if listener.address == "::":
         rendered["address"]["socket_address"]["ipv4_compat"] = True
     if listener.keepalive is not None:
@@ -154,17 +141,36 @@ def _socket_options(keepalive: Keepalive) -> Iterable[dict[str, Any]]:
             }
 
 
+def _connection_limit(listener: Listener) -> Iterable[dict[str, Any]]:
+    limit = listener.connection_limit
+    if limit is not None:
+        delay = {"delay": _seconds(limit.delay)} if limit.delay else {}
+        yield _typed(
+            "envoy.filters.network.connection_limit",
+            "filters.network.connection_limit.v3.ConnectionLimit",
+            stat_prefix=listener.stat_prefix,
+            max_connections=limit.max_connections,
+            **delay,
+        )
+
+
 def _connection_manager(listener: Listener, log: dict[str, Any]) -> dict[str, Any]:
     http = listener.http
-    underscores: dict[str, Any] = {}
+    common: dict[str, Any] = {}
     if http.headers_with_underscores is not Underscores.ALLOW:
-        underscores["headers_with_underscores_action"] = http.headers_with_underscores.value
+        common["headers_with_underscores_action"] = http.headers_with_underscores.value
     if http.idle_timeout != _DEFAULTS.idle_timeout:
-        underscores["idle_timeout"] = _seconds(http.idle_timeout)
+        common["idle_timeout"] = _seconds(http.idle_timeout)
+    if http.max_connection_duration is not None:
+        common["max_connection_duration"] = _seconds(http.max_connection_duration)
+    if http.max_requests_per_connection:
+        common["max_requests_per_connection"] = http.max_requests_per_connection
+    if http.max_stream_duration:
+        common["max_stream_duration"] = _seconds(http.max_stream_duration)
     fields: dict[str, Any] = {
         "stat_prefix": listener.stat_prefix,
         "access_log": [log],
-        "common_http_protocol_options": underscores,
+        "common_http_protocol_options": common,
         "http2_protocol_options": {
             "max_concurrent_streams": 100,
             "initial_stream_window_size": 65536,
@@ -174,31 +180,31 @@ def _connection_manager(listener: Listener, log: dict[str, Any]) -> dict[str, An
         "merge_slashes": http.merge_slashes,
         "path_with_escaped_slashes_action": http.escaped_slashes.value,
         "server_header_transformation": "PASS_THROUGH" if http.server_name is None else "OVERWRITE",
-        "use_remote_address": True,
+        **manager(http),
         "http_filters": [
+            *_health_check(http),
+            *late_mutations(http),
             _typed(
                 "envoy.filters.http.router",
                 "filters.http.router.v3.Router",
                 suppress_envoy_headers=http.suppress_envoy_headers,
-            )
+            ),
         ],
         "route_config": {
             "name": listener.name,
             "ignore_port_in_host_matching": True,
             "virtual_hosts": [_virtual_host(host) for host in listener.virtual_hosts],
+            # Envoy Gateway's come by RDS, where a cluster that is not there is the request's business.
+            "validate_clusters": False,
         },
     }
     if http.server_name is not None:
         fields["server_name"] = http.server_name.decode()
-    if http.stream_idle_timeout != _DEFAULTS.stream_idle_timeout:
-        fields["stream_idle_timeout"] = _seconds(http.stream_idle_timeout)
-    if http.internal_networks:
-        fields["internal_address_config"] = {
-            "cidr_ranges": [
-                {"address_prefix": str(network.network_address), "prefix_len": network.prefixlen}
-                for network in http.internal_networks
-            ]
-        }
+    for name in ("request_timeout", "request_headers_timeout", "stream_idle_timeout"):
+        if (duration := getattr(http, name)) != getattr(_DEFAULTS, name):
+            fields[name] = _seconds(duration)
+    if http.safe_max_connection_duration:
+        fields["http1_safe_max_connection_duration"] = True
     return _typed(
         "envoy.filters.network.http_connection_manager",
         "filters.network.http_connection_manager.v3.HttpConnectionManager",
@@ -206,41 +212,142 @@ def _connection_manager(listener: Listener, log: dict[str, Any]) -> dict[str, An
     )
 
 
+def _health_check(http: HttpOptions) -> Iterable[dict[str, Any]]:
+    if http.health_check_path is not None:
+        yield _typed(
+            "envoy.filters.http.health_check",
+            "filters.http.health_check.v3.HealthCheck",
+            pass_through_mode=False,
+            headers=[{"name": ":path", "string_match": {"exact": http.health_check_path.decode()}}],
+        )
+
+
 def _virtual_host(host: VirtualHost) -> dict[str, Any]:
     return {"name": host.name, "domains": list(host.domains), "routes": [_route(route) for route in host.routes]}
 
 
 def _route(route: Route) -> dict[str, Any]:
-    rendered: dict[str, Any] = {"name": route.name, "match": _match(route.match)}
+    rendered: dict[str, Any] = {"name": route.name, "match": _match(route)}
     if route.direct_response is not None:
-        return {**rendered, "direct_response": {"status": route.direct_response}}
-    if len(route.clusters) == 1:
-        action: dict[str, Any] = {"cluster": route.clusters[0][0].name}
+        rendered["direct_response"] = {"status": route.direct_response}
+    elif route.redirect is not None:
+        rendered["redirect"] = _redirect(route.redirect)
     else:
-        weighted = [{"name": cluster.name, "weight": weight} for cluster, weight in route.clusters]
-        action = {"weighted_clusters": {"clusters": weighted}}
-    if route.timeout != Route.__dataclass_fields__["timeout"].default:
-        action["timeout"] = _seconds(route.timeout)
-    return {**rendered, "route": {**action, "upgrade_configs": [{"upgrade_type": "websocket"}]}}
+        rendered["route"] = _route_action(route)
+    return rendered | _header_mutations(route.request_headers, route.response_headers)
 
 
-def _match(match: PathMatch) -> dict[str, Any]:
+def _match(route: Route) -> dict[str, Any]:
+    match = route.match
+    rendered: dict[str, Any]
     if match.type is PathMatchType.EXACT:
-        return {"path": match.value}
-    return {"prefix": "/"} if match.value == "/" else {"path_separated_prefix": match.value}
+        rendered = {"path": match.value}
+    elif match.type is PathMatchType.REGEX:
+        rendered = {"safe_regex": {"regex": match.value}}
+    else:
+        rendered = {"prefix": "/"} if match.value == "/" else {"path_separated_prefix": match.value}
+    for field, conditions in (("headers", route.headers), ("query_parameters", route.query_parameters)):
+        if conditions:
+            rendered[field] = [
+                {"name": condition.name.decode(), "string_match": string_match(condition.value)}
+                for condition in conditions
+            ]
+    return rendered
 
 
-def _cluster(cluster: Cluster) -> dict[str, Any]:
+def _redirect(redirect: Redirect) -> dict[str, Any]:
+    rendered: dict[str, Any] = {
+        "scheme_redirect": redirect.scheme,
+        "host_redirect": redirect.host,
+        "port_redirect": redirect.port,
+        "path_redirect": redirect.path,
+        "prefix_rewrite": redirect.prefix_rewrite,
+        "regex_rewrite": _regex_rewrite(redirect.regex_rewrite),
+        "response_code": _REDIRECT_CODES[redirect.status],
+    }
+    return {field: value for field, value in rendered.items() if value is not None}
+
+
+_REDIRECT_CODES = {
+    301: None,  # Envoy's default
+    302: "FOUND",
+    303: "SEE_OTHER",
+    307: "TEMPORARY_REDIRECT",
+    308: "PERMANENT_REDIRECT",
+}
+
+
+def _route_action(route: Route) -> dict[str, Any]:
+    action: dict[str, Any]
+    (first, _), *others = route.clusters
+    if others or first.request_headers or first.response_headers:
+        action = {
+            "weighted_clusters": {
+                "clusters": [
+                    {
+                        "name": cluster.name,
+                        "weight": weight,
+                        **_header_mutations(cluster.request_headers, cluster.response_headers),
+                    }
+                    for cluster, weight in route.clusters
+                ]
+            },
+            "cluster_not_found_response_code": "INTERNAL_SERVER_ERROR",
+        }
+    else:
+        action = {"cluster": first.name}
+    optional: dict[str, Any] = {
+        "prefix_rewrite": route.prefix_rewrite,
+        "regex_rewrite": _regex_rewrite(route.regex_rewrite),
+        "host_rewrite_literal": route.host_rewrite,
+        "append_x_forwarded_host": True if route.host_rewrite is not None else None,
+        "timeout": None if route.timeout == _ROUTE_TIMEOUT else _seconds(route.timeout),
+        "idle_timeout": None if route.idle_timeout is None else _seconds(route.idle_timeout),
+    }
+    action |= {field: value for field, value in optional.items() if value is not None}
+    return {**action, "upgrade_configs": [{"upgrade_type": "websocket"}]}
+
+
+_ROUTE_TIMEOUT = Route.__dataclass_fields__["timeout"].default
+
+
+def _regex_rewrite(rewrite: RegexRewrite | None) -> dict[str, Any] | None:
+    if rewrite is None:
+        return None
+    return {"pattern": {"regex": rewrite.pattern}, "substitution": rewrite.substitution}
+
+
+def _header_mutations(request: Iterable[HeaderMutation], response: Iterable[HeaderMutation]) -> dict[str, Any]:
+    """``request_headers_to_add`` and its three siblings, of a route or of one of its weighted clusters."""
+    rendered: dict[str, Any] = {}
+    for side, mutations in (("request", request), ("response", response)):
+        # Envoy Gateway writes what it adds before what it sets; Envoy does the other thing first.
+        for mutation in sorted(mutations, key=lambda one: one.action is HeaderAction.OVERWRITE_IF_EXISTS_OR_ADD):
+            if mutation.action is HeaderAction.REMOVE:
+                rendered.setdefault(f"{side}_headers_to_remove", []).append(mutation.name.decode())
+            else:
+                rendered.setdefault(f"{side}_headers_to_add", []).append(
+                    {"header": header_value(mutation), "append_action": mutation.action.value}
+                )
+    return rendered
+
+
+def _cluster(cluster: Cluster, http: HttpOptions) -> dict[str, Any]:
     by_address = all(_is_ip(endpoint.host) for endpoint in cluster.endpoints)
+    protocol = upstream_protocol(http)
+    kind = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+    options = {"@type": f"type.googleapis.com/{kind}", "explicit_http_config": {"http_protocol_options": protocol}}
+    rule = cluster.name.removesuffix(f"/{cluster.localities[0].region}")
     return {
+        **({"typed_extension_protocol_options": {kind: options}} if protocol else {}),
         "name": cluster.name,
-        "type": "STATIC" if by_address else "STRICT_DNS",
+        **({"type": "STATIC"} if by_address else _DNS),
         "connect_timeout": _seconds(cluster.connect_timeout),
         "dns_lookup_family": "V4_PREFERRED",
-        "per_connection_buffer_limit_bytes": 32768,
+        "per_connection_buffer_limit_bytes": cluster.buffer_limit,
         "ignore_health_on_host_removal": True,
         "common_lb_config": {},
-        "circuit_breakers": {"thresholds": [{"max_retries": 1024}]},
+        "circuit_breakers": {"thresholds": [_thresholds(cluster)]},
         "load_balancing_policy": {
             "policies": [
                 {
@@ -256,16 +363,38 @@ def _cluster(cluster: Cluster) -> dict[str, Any]:
             "cluster_name": cluster.name,
             "endpoints": [
                 {
-                    "locality": {"region": f"{cluster.name}/backend/0"},
-                    "load_balancing_weight": 1,
+                    "locality": {"region": f"{rule}/{locality.region}"},
+                    "load_balancing_weight": locality.weight,
                     "lb_endpoints": [
                         {"load_balancing_weight": 1, "endpoint": {"address": _address(endpoint.host, endpoint.port)}}
                         for endpoint in cluster.endpoints
+                        if endpoint.locality == index
                     ],
                 }
+                for index, locality in enumerate(cluster.localities)
             ],
         },
     }
+
+
+def _thresholds(cluster: Cluster) -> dict[str, int]:
+    """Envoy Gateway writes the retries only; the others are Envoy's defaults."""
+    written = {"max_retries": 1024}
+    for name in ("max_connections", "max_pending_requests"):
+        if (number := getattr(cluster, name)) != Cluster.__dataclass_fields__[name].default:
+            written[name] = number
+    return written
+
+
+_DNS = {
+    "cluster_type": _typed(
+        "envoy.cluster.dns",
+        "clusters.dns.v3.DnsCluster",
+        dns_refresh_rate="30s",
+        respect_dns_ttl=True,
+        dns_lookup_family="V4_PREFERRED",
+    )
+}
 
 
 def _is_ip(host: str) -> bool:

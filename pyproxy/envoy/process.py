@@ -14,8 +14,10 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from pyproxy.envoy.bootstrap import render
 from pyproxy.settings import Settings
@@ -60,9 +62,17 @@ def free_port() -> int:
 class EnvoyProcess:
     """An Envoy serving ``settings``, ready while the ``with`` block runs and gone after it."""
 
-    def __init__(self, settings: Settings, *, access_log: Path | None = None, concurrency: int = 1) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        access_log: Path | None = None,
+        log_format: Mapping[str, Any] | None = None,
+        concurrency: int = 1,
+    ) -> None:
+        """``log_format``: as of ``bootstrap``."""
         self._settings = settings
-        self._access_log = access_log
+        self._log: dict[str, Any] = {"access_log": str(access_log or "/dev/null"), "log_format": log_format}
         self._concurrency = concurrency
         self._process: subprocess.Popen[bytes] | None = None
         self._folder: tempfile.TemporaryDirectory[str] | None = None
@@ -80,11 +90,10 @@ class EnvoyProcess:
         folder = Path(self._folder.name)
         self.admin_port = free_port()
         config = folder / "bootstrap.json"
-        config.write_text(
-            render(self._settings, admin_port=self.admin_port, access_log=str(self._access_log or "/dev/null"))
-        )
+        config.write_text(render(self._settings, admin_port=self.admin_port, **self._log))
         log = folder / "envoy.log"
         command = [str(binary), "-c", str(config), "--concurrency", str(self._concurrency), "--use-dynamic-base-id"]
+        command += ["--file-flush-interval-msec", "100"]
         command += ["--drain-strategy", "immediate", "--service-cluster", self._settings.node_cluster, "-l", "warning"]
         with log.open("wb") as output:
             self._process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)

@@ -36,9 +36,10 @@ class Deadline:
             self._armed = when
             self._handle = self._loop.call_at(when, self._fire)
 
-    def cancel(self) -> None:
-        """Never call back; nothing stays behind in the loop."""
+    def close(self) -> None:
+        """Never call back; nothing stays behind in the loop, and no reference to whom it would have called."""
         self._when = self._armed = NEVER
+        self._callback = _nothing
         if self._handle is not None:
             self._handle.cancel()
             self._handle = None
@@ -51,6 +52,10 @@ class Deadline:
             self._callback()
         elif when != NEVER:
             self.set(when)
+
+
+def _nothing() -> None:
+    pass
 
 
 class HttpDate:

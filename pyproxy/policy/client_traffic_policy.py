@@ -1,42 +1,65 @@
-"""ClientTrafficPolicy v1alpha1, field for field, with the CRD's patterns, enums and rules.
+"""ClientTrafficPolicy v1alpha1, field for field, with the CRD's patterns, enums, limits and CEL rules.
 
-Which fields are served is not said here but in ``policy.fields``. Stricter than the CRD is only tcpKeepalive: Envoy
-Gateway lets values through that the kernel refuses, and Envoy then drops the listener (measured).
+Which fields are served is not said here but in ``policy.fields``. Stricter than the CRD are only CIDRs, whose pattern
+is not anchored. A message has the CRD's own words in it, beside what helps more.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field
 
-from pyproxy.policy.model import FieldError, Name, Namespace, Resource, Strict
-from pyproxy.policy.scalars import parse_cidr, parse_duration, parse_quantity
-
-
-def _duration(text: str) -> str:
-    parse_duration(text)
-    return text
-
-
-def _quantity(value: str | int) -> str | int:
-    parse_quantity(value)
-    return value
-
-
-def _cidr(text: str) -> str:
-    parse_cidr(text)
-    return text
-
-
-Duration = Annotated[str, AfterValidator(_duration)]
-Quantity = Annotated[str | int, AfterValidator(_quantity)]
-CIDR = Annotated[str, AfterValidator(_cidr)]
-UInt32 = Annotated[int, Field(ge=0, le=2**32 - 1)]
-HeaderName = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[A-Za-z0-9!#$%&'*+\-.^_\x60|~]+$")]
-HeaderValue = Annotated[str, Field(min_length=1, max_length=4096)]
+from pyproxy.policy.document import Path
+from pyproxy.policy.model import (
+    Duration,
+    HeaderName,
+    Namespace,
+    Resource,
+    Rule,
+    Strict,
+    matching,
+    name_as_json,
+    once,
+    quoting,
+    schema,
+    unless,
+)
+from pyproxy.policy.scalars import DURATION_PATTERN, QUANTITY_PATTERN, parse_cidr, parse_duration, parse_quantity
 
 GATEWAY_GROUP = "gateway.networking.k8s.io"
+
+_LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+_SUBDOMAIN = rf"{_LABEL}(\.{_LABEL})*"
+_LOWER_CASE = "write lower-case letters, digits, - and ."
+_CUSTOM_HEADER = "^[A-Za-z0-9-]+$"
+_KIND = "^[a-zA-Z]([-a-zA-Z0-9]*[a-zA-Z0-9])?$"
+
+Quantity = Annotated[str | int, quoting(QUANTITY_PATTERN, parse_quantity), schema(pattern=QUANTITY_PATTERN)]
+# The CRD's pattern goes on for 700 characters.
+CIDR = Annotated[str, quoting("((25[0-5]|…", parse_cidr), schema(format="a CIDR")]
+UInt32 = Annotated[int, Field(ge=0, le=2**31 - 1)]
+"""The CRD's format is int32, and Envoy Gateway reads it as uint32."""
+HeaderValue = Annotated[str, Field(min_length=1, max_length=4096)]
+Group = Annotated[
+    str,
+    Field(max_length=253),
+    matching(f"^$|^{_SUBDOMAIN}$", f"a group: {_LOWER_CASE}"),
+    schema(pattern=f"^$|^{_SUBDOMAIN}$"),
+]
+Kind = Annotated[str, Field(min_length=1, max_length=63), matching(_KIND, "a kind"), schema(pattern=_KIND)]
+ObjectName = Annotated[str, Field(min_length=1, max_length=253)]
+SectionName = Annotated[
+    str,
+    Field(min_length=1, max_length=253),
+    matching(f"^{_SUBDOMAIN}$", f"a section's name: {_LOWER_CASE}"),
+    schema(pattern=f"^{_SUBDOMAIN}$"),
+]
+
+
+def _count(*values: object) -> int:
+    return sum(value is not None for value in values)
 
 
 class StringMatch(Strict):
@@ -45,55 +68,59 @@ class StringMatch(Strict):
 
 
 class TargetRef(Strict):
-    group: str
-    kind: str
-    name: Name
+    group: Group
+    kind: Kind
+    name: ObjectName
     namespace: Namespace | None = None
     """Not in today's schema; the guide of v0.6 writes it, so it is taken where it changes nothing."""
-    section_name: Name | None = None
+    section_name: SectionName | None = None
 
 
 class LabelSelectorRequirement(Strict):
     key: str
-    operator: Literal["In", "NotIn", "Exists", "DoesNotExist"]
-    values: list[str] = Field(default_factory=list)
+    operator: str
+    values: list[str] | None = None
 
 
 class LabelSelector(Strict):
-    match_labels: dict[str, str] = Field(default_factory=dict)
-    match_expressions: list[LabelSelectorRequirement] = Field(default_factory=list)
+    match_labels: dict[str, str] | None = None
+    match_expressions: list[LabelSelectorRequirement] | None = None
 
 
 class SelectorNamespaces(Strict):
     from_: Literal["Same", "All", "Selector"] = Field(default="Same", alias="from")
     selector: LabelSelector | None = None
 
+    RULES = (
+        Rule(
+            "selector must be specified when from is Selector",
+            unless(lambda one: one.from_ != "Selector" or one.selector is not None, "from"),
+        ),
+    )
+
 
 class TargetSelector(Strict):
-    group: str = GATEWAY_GROUP
-    kind: str
+    group: Group = GATEWAY_GROUP
+    kind: Kind
     namespaces: SelectorNamespaces | None = None
-    match_labels: dict[str, str] = Field(default_factory=dict)
-    match_expressions: list[LabelSelectorRequirement] = Field(default_factory=list)
+    match_labels: dict[str, str] | None = None
+    match_expressions: list[LabelSelectorRequirement] | None = None
+
+    RULES = (
+        Rule(
+            f"group must be {GATEWAY_GROUP}",
+            unless(lambda one: one.group == GATEWAY_GROUP, "group"),
+        ),
+    )
 
 
-def _kernel_seconds(text: str) -> str:
-    if not 1 <= parse_duration(text) // 1000 <= 32767:
-        raise ValueError(f"the kernel takes 1s to 32767s, in whole seconds, not {text}")
-    return text
-
-
-def _kernel_probes(number: int) -> int:
-    if not 1 <= number <= 127:
-        raise ValueError(f"the kernel takes 1 to 127, not {number}")
-    return number
-
-
-KernelSeconds = Annotated[Duration, AfterValidator(_kernel_seconds)]
+# What of these the kernel takes is policy.refused_values' to say: a cluster takes more.
+KernelSeconds = Annotated[Duration, schema(pattern=DURATION_PATTERN, format="1s to 32767s")]
+KernelProbes = Annotated[UInt32, schema(minimum=1, maximum=127)]
 
 
 class TCPKeepalive(Strict):
-    probes: Annotated[int, AfterValidator(_kernel_probes)] | None = None
+    probes: KernelProbes | None = None
     idle_time: KernelSeconds | None = None
     interval: KernelSeconds | None = None
 
@@ -107,9 +134,21 @@ class XForwardedFor(Strict):
     trusted_cidrs: list[CIDR] | None = Field(default=None, alias="trustedCIDRs", min_length=1)
     disable_x_forwarded_for_append: bool | None = None
 
+    RULES = (
+        Rule(
+            "only one of numTrustedHops or trustedCIDRs must be set",
+            unless(lambda one: _count(one.num_trusted_hops, one.trusted_cidrs) == 1),
+        ),
+    )
+
 
 class CustomHeader(Strict):
-    name: Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[A-Za-z0-9-]+$")]
+    name: Annotated[
+        str,
+        Field(min_length=1, max_length=255),
+        matching(_CUSTOM_HEADER, "a header's name: write letters, digits and -"),
+        schema(pattern=_CUSTOM_HEADER),
+    ]
     fail_closed: bool | None = None
 
 
@@ -122,18 +161,25 @@ class ClientIPDetection(Strict):
     custom_header: CustomHeader | None = None
     direct_source_ip: DirectSourceIP | None = Field(default=None, alias="directSourceIP")
 
+    RULES = (
+        Rule(
+            "exactly one of xForwardedFor, customHeader, or directSourceIP must be set",
+            unless(lambda one: _count(one.x_forwarded_for, one.custom_header, one.direct_source_ip) == 1),
+        ),
+    )
+
 
 class SecretReference(Strict):
-    group: str = ""
-    kind: str = "Secret"
-    name: Name
+    group: Group = ""
+    kind: Kind = "Secret"
+    name: ObjectName
     namespace: Namespace | None = None
 
 
 class SubjectAltNameOther(Strict):
     oid: str
-    type: str | None = None
-    value: str
+    type: Literal["Exact", "Prefix", "Suffix", "RegularExpression"] = "Exact"
+    value: Annotated[str, Field(min_length=1, max_length=1024)]
 
 
 class SubjectAltNames(Strict):
@@ -159,6 +205,16 @@ class ClientValidation(Strict):
     crl: CertificateRevocationList | None = None
     allow_expired_certificate: bool | None = None
 
+    RULES = (
+        Rule(
+            "allowExpiredCertificate can only be set when mode is VerifyIfGiven or RequireAndVerify",
+            unless(
+                lambda one: one.allow_expired_certificate is None or one.mode not in ("Request", "RequireAny"),
+                "allowExpiredCertificate",
+            ),
+        ),
+    )
+
 
 class StatelessResumption(Strict):
     pass
@@ -178,6 +234,8 @@ class TLSSession(Strict):
 
 
 TLSVersion = Literal["Auto", "1.0", "1.1", "1.2", "1.3"]
+_TLS_LOWEST = {"Auto": 0, "1.0": 1, "1.1": 2, "1.2": 3, "1.3": 4}
+_TLS_HIGHEST = _TLS_LOWEST | {"Auto": 5}
 
 
 class TLS(Strict):
@@ -190,6 +248,22 @@ class TLS(Strict):
     fingerprints: list[Literal["JA3", "JA4"]] | None = None
     client_validation: ClientValidation | None = None
     session: TLSSession | None = None
+
+    RULES = (
+        Rule(
+            "setting ciphers has no effect if the minimum possible TLS version is 1.3",
+            unless(lambda one: one.min_version != "1.3" or one.ciphers is None, "ciphers"),
+        ),
+        Rule(
+            "minVersion must be smaller or equal to maxVersion",
+            unless(
+                lambda one: (
+                    one.max_version is None or _TLS_LOWEST[one.min_version or "1.2"] <= _TLS_HIGHEST[one.max_version]
+                ),
+                "maxVersion",
+            ),
+        ),
+    )
 
 
 class PathSettings(Strict):
@@ -204,11 +278,15 @@ class HTTPHeader(Strict):
     value: HeaderValue
 
 
+_HeadersOnce = Annotated[list[HTTPHeader] | None, once(name_as_json, ("name",))]
+_NamesOnce = Annotated[list[str] | None, once(lambda name: f'"{name}"')]
+
+
 class HTTPHeaderFilter(Strict):
-    set: list[HTTPHeader] | None = Field(default=None, min_length=1, max_length=64)
-    add: list[HTTPHeader] | None = Field(default=None, min_length=1, max_length=64)
-    add_if_absent: list[HTTPHeader] | None = Field(default=None, min_length=1, max_length=64)
-    remove: list[str] | None = Field(default=None, min_length=1, max_length=64)
+    set: _HeadersOnce = Field(default=None, min_length=1, max_length=64)
+    add: _HeadersOnce = Field(default=None, min_length=1, max_length=64)
+    add_if_absent: _HeadersOnce = Field(default=None, min_length=1, max_length=64)
+    remove: _NamesOnce = Field(default=None, min_length=1, max_length=64)
     remove_on_match: list[StringMatch] | None = Field(default=None, min_length=1, max_length=64)
 
 
@@ -216,6 +294,16 @@ class XForwardedClientCert(Strict):
     mode: Literal["Sanitize", "ForwardOnly", "AppendForward", "SanitizeSet", "AlwaysForwardOnly"] | None = None
     cert_details_to_add: list[Literal["Subject", "Cert", "Chain", "DNS", "URI"]] | None = Field(
         default=None, max_length=5
+    )
+
+    RULES = (
+        Rule(
+            "certDetailsToAdd can only be set when mode is AppendForward or SanitizeSet",
+            unless(
+                lambda one: not one.cert_details_to_add or one.mode in ("AppendForward", "SanitizeSet"),
+                "certDetailsToAdd",
+            ),
+        ),
     )
 
 
@@ -237,11 +325,12 @@ class Headers(Strict):
     host: HostSettings | None = None
     max_request_header_limit: Quantity | None = None
 
-    @model_validator(mode="after")
-    def _one_request_id(self) -> Headers:
-        if self.preserve_x_request_id is not None and self.request_id is not None:
-            raise ValueError("preserveXRequestID and requestID cannot both be set.")
-        return self
+    RULES = (
+        Rule(
+            "preserveXRequestID and requestID cannot both be set.",
+            unless(lambda one: _count(one.preserve_x_request_id, one.request_id) < 2, "preserveXRequestID"),
+        ),
+    )
 
 
 class TCPTimeout(Strict):
@@ -263,18 +352,25 @@ class Timeout(Strict):
 
 
 class ConnectionLimit(Strict):
-    value: Annotated[int, Field(ge=1)] | None = None
+    value: Annotated[int, Field(ge=1, le=2**63 - 1)] | None = None
     close_delay: Duration | None = None
     max_connection_duration: Duration | None = None
     max_requests_per_connection: UInt32 | None = None
     max_stream_duration: Duration | None = None
+
+    RULES = (
+        Rule(
+            "closeDelay can only be configured when value is set",
+            unless(lambda one: one.close_delay is None or one.value is not None, "closeDelay"),
+        ),
+    )
 
 
 class Connection(Strict):
     connection_limit: ConnectionLimit | None = None
     buffer_limit: Quantity | None = None
     socket_buffer_limit: Quantity | None = None
-    max_accept_per_socket_event: UInt32 | None = None
+    max_accept_per_socket_event: UInt32 | None = 1
 
 
 class HTTP10(Strict):
@@ -294,6 +390,20 @@ class HTTP2Keepalive(Strict):
     timeout: Duration | None = None
     interval_jitter: Annotated[int, Field(ge=0, le=100)] | None = None
     idle_interval: Duration | None = None
+
+    RULES = (
+        Rule(
+            "timeout must be less than interval",
+            unless(
+                lambda one: (
+                    one.timeout is None
+                    or one.interval is None
+                    or parse_duration(one.timeout) < parse_duration(one.interval)
+                ),
+                "timeout",
+            ),
+        ),
+    )
 
 
 class HTTP2(Strict):
@@ -316,9 +426,19 @@ class HealthCheck(Strict):
     path: Annotated[str, Field(min_length=1, max_length=1024)]
 
 
+def _single(spec: ClientTrafficPolicySpec, attribute: str, *allowed: str) -> Sequence[Path]:
+    ref = spec.target_ref
+    return [("targetRef", attribute)] if ref is not None and getattr(ref, attribute) not in allowed else []
+
+
+def _several(spec: ClientTrafficPolicySpec, attribute: str, *allowed: str) -> Sequence[Path]:
+    refs = enumerate(spec.target_refs or [])
+    return [("targetRefs", index, attribute) for index, ref in refs if getattr(ref, attribute) not in allowed]
+
+
 class ClientTrafficPolicySpec(Strict):
     target_ref: TargetRef | None = None
-    target_refs: list[TargetRef] | None = Field(default=None, min_length=1)
+    target_refs: list[TargetRef] | None = None
     target_selectors: list[TargetSelector] | None = None
     tcp_keepalive: TCPKeepalive | None = None
     enable_proxy_protocol: bool | None = None
@@ -336,27 +456,47 @@ class ClientTrafficPolicySpec(Strict):
     health_check: HealthCheck | None = None
     scheme: Literal["Preserve", "MatchBackend"] | None = None
 
-    @model_validator(mode="after")
-    def _targets(self) -> ClientTrafficPolicySpec:
-        # The CRD's CEL rules, with their messages.
-        if not self.target_selectors and (self.target_ref is None) == (self.target_refs is None):
-            raise ValueError("either targetRef or targetRefs must be used")
-        for (_, *place), ref in self.targets:
-            name = "targetRefs[*]" if len(place) > 1 else "targetRef"
-            if ref.group != GATEWAY_GROUP:
-                message = f"this policy can only have a {name}.group of {GATEWAY_GROUP}"
-                raise FieldError((*place, "group"), message)
-            if ref.kind not in ("Gateway", "ListenerSet"):
-                message = f"this policy can only have a {name}.kind of Gateway or ListenerSet"
-                raise FieldError((*place, "kind"), message)
-        return self
+    RULES = (
+        Rule(
+            "either targetRef or targetRefs must be used",
+            unless(lambda spec: bool(spec.target_selectors) or _count(spec.target_ref, spec.target_refs) == 1),
+        ),
+        Rule(
+            f"this policy can only have a targetRef.group of {GATEWAY_GROUP}",
+            lambda spec: _single(spec, "group", GATEWAY_GROUP),
+        ),
+        Rule(
+            "this policy can only have a targetRef.kind of Gateway or ListenerSet",
+            lambda spec: _single(spec, "kind", "Gateway", "ListenerSet"),
+        ),
+        Rule(
+            f"this policy can only have a targetRefs[*].group of {GATEWAY_GROUP}",
+            lambda spec: _several(spec, "group", GATEWAY_GROUP),
+        ),
+        Rule(
+            "this policy can only have a targetRefs[*].kind of Gateway or ListenerSet",
+            lambda spec: _several(spec, "kind", "Gateway", "ListenerSet"),
+        ),
+    )
 
-    @property
-    def targets(self) -> list[tuple[tuple[str | int, ...], TargetRef]]:
-        """(place in the document, reference) of every target."""
-        single = [(("spec", "targetRef"), self.target_ref)] if self.target_ref is not None else []
-        several = [(("spec", "targetRefs", index), ref) for index, ref in enumerate(self.target_refs or [])]
-        return [*single, *several]
+    def targets(self) -> Iterator[tuple[Path, TargetRef]]:
+        """(place in the document, reference) of every target by name; targetRefs do not count beside a targetRef."""
+        if self.target_ref is not None:
+            yield ("spec", "targetRef"), self.target_ref
+            return
+        for index, ref in enumerate(self.target_refs or []):
+            yield ("spec", "targetRefs", index), ref
+
+    def deprecated(self) -> Iterator[tuple[Path, str]]:
+        """(place in the document, what to use instead) of every deprecated field that is set."""
+        if self.enable_proxy_protocol is not None:
+            yield ("spec", "enableProxyProtocol"), "spec.proxyProtocol"
+        if self.headers is not None and self.headers.preserve_x_request_id is not None:
+            yield ("spec", "headers", "preserveXRequestID"), "spec.headers.requestID"
+        if self.target_ref is not None:
+            yield ("spec", "targetRef"), "spec.targetRefs"
+        if self.tls is not None and self.tls.client_validation is not None and self.tls.client_validation.optional:
+            yield ("spec", "tls", "clientValidation", "optional"), "spec.tls.clientValidation.mode"
 
 
 class ClientTrafficPolicy(Resource):

@@ -22,6 +22,9 @@ MAX_NODES = 100_000
 MAX_DEPTH = 100
 """Values within values. The C composer recurses for each of them and would overflow its stack (measured)."""
 
+MAX_DIGITS = 4300
+"""Python reads no longer numbers (``sys.set_int_max_str_digits``)."""
+
 Path = tuple[str | int, ...]
 """Keys and indexes from the root: ``("spec", "listeners", 0, "port")``."""
 
@@ -66,13 +69,16 @@ class Document:
         """The line it starts on."""
         return self.marks[self.root][0]
 
-    def error(self, path: Path, message: str) -> PolicyError:
-        """A PolicyError at ``path``, or at the nearest parent that the document has."""
-        path = place = (*self.root, *path)
+    def position(self, path: Path) -> tuple[int, int]:
+        """Line and column of ``path``, or of the nearest parent that the document has."""
+        place = (*self.root, *path)
         while place not in self.marks:
             place = place[:-1]
-        line, column = self.marks[place]
-        return PolicyError(self.file, line, column, format_path(path), message)
+        return self.marks[place]
+
+    def error(self, path: Path, message: str, *, is_warning: bool = False) -> PolicyError:
+        """A PolicyError at the position of ``path``."""
+        return PolicyError(self.file, *self.position(path), format_path((*self.root, *path)), message, is_warning)
 
     def has_failed(self, path: Path) -> bool:
         """Whether there is an error at ``path`` or in it."""
@@ -82,9 +88,11 @@ class Document:
         """The objects of a List (as ``kubectl get -o yaml`` prints it), or the document itself."""
         if not isinstance(self.data, dict) or self.data.get("kind") != "List":
             return [self]
-        items = self.data.get("items")
+        items = self.data.get("items", [])
+        if not isinstance(items, list):
+            return [self]  # which is no object
         objects = []
-        for index, item in enumerate(items if isinstance(items, list) else []):
+        for index, item in enumerate(items):
             root: Path = ("items", index)
             failed = [path[2:] for path in self.failed if path[:2] == root]
             objects.append(Document(self.file, item, self.marks, root, failed))
@@ -125,7 +133,9 @@ def parse(text: str, file: str) -> Parsed:
                 parsed.documents += Document(file, data, reader.marks, failed=reader.failed).objects()
     except yaml.MarkedYAMLError as error:
         line, column = _position(error.problem_mark or error.context_mark)
-        parsed.errors.append(PolicyError(file, line, column, "", f"not YAML: {error.problem}"))
+        stands_there = "".join(text.splitlines()[line - 1 : line])[column - 1 : column]
+        problem = "a tab; indent with blanks" if stands_there == "\t" else error.problem
+        parsed.errors.append(PolicyError(file, line, column, "", f"not YAML: {problem}"))
         parsed.complete = False
     except yaml.reader.ReaderError as error:
         before = text.encode()[: error.position].decode(errors="ignore")
@@ -220,9 +230,11 @@ class _Reader:
         try:
             if read is not None:
                 return read(text)
+            problem = f"can not have the tag {node.tag}"
         except (KeyError, ValueError):
-            pass  # the explicit tag of something else
-        self._fail(node, path, f"{text[:40]!r} can not have the tag {node.tag}")
+            # The explicit tag of something else, or more digits than Python reads.
+            problem = "is too long for a number" if len(text) > MAX_DIGITS else f"can not have the tag {node.tag}"
+        self._fail(node, path, f"{text[:40]!r} {problem}")
         return None
 
     def _lose(self, node: yaml.Node, path: Path, message: str) -> None:

@@ -1,17 +1,35 @@
 """The Gateway API and Envoy Gateway resources that pyproxy reads, as pydantic models with the API's own names.
 
-These say what is valid; what a valid value does is ``translate``'s. ClientTrafficPolicy has a module of its own.
+These say what is valid; what a valid value does is ``translate``'s. HTTPRoute and ClientTrafficPolicy have modules of
+their own.
 A field typed ``Unserved`` is known and refused, with its line.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
+
+from pyproxy.policy.document import Path
+from pyproxy.policy.scalars import DURATION_PATTERN, parse_duration
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule about several fields of a model, as the CRD has it in CEL."""
+
+    message: str
+    """The CRD's, to the letter."""
+    broken_at: Callable[[Any], Sequence[Path]]
+    """The places in the model where it is broken; none where it holds."""
 
 
 class Strict(BaseModel):
@@ -19,61 +37,150 @@ class Strict(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, alias_generator=to_camel)
 
+    RULES: ClassVar[tuple[Rule, ...]] = ()
 
-class FieldError(ValueError):
-    """A rule of a whole model is broken, and ``path`` in it is where."""
+    @model_validator(mode="after")
+    def _rules_hold(self) -> Self:
+        broken = [(place, rule.message) for rule in self.RULES for place in rule.broken_at(self)]
+        if broken:
+            raise BrokenRules(broken)
+        return self
 
-    def __init__(self, path: tuple[str | int, ...], message: str) -> None:
-        super().__init__(message)
-        self.path = path
+
+class BrokenRules(ValueError):
+    """Rules of a whole model are broken, each (path in it, message)."""
+
+    def __init__(self, broken: Sequence[tuple[Path, str]]) -> None:
+        super().__init__("; ".join(message for _, message in broken))
+        self.broken = broken
+
+
+class FieldError(BrokenRules):
+    """One rule of a whole model is broken, and ``path`` in it is where."""
+
+    def __init__(self, path: Path, message: str) -> None:
+        super().__init__([(path, message)])
+
+
+class NotServed(ValueError):
+    """What a cluster takes and pyproxy does not serve."""
 
 
 def _refuse(value: object) -> object:
-    raise ValueError("pyproxy does not serve this field; take it out")
+    raise NotServed("pyproxy does not serve this field; take it out")
 
 
 Unserved = Annotated[Any, BeforeValidator(_refuse)]
 
 
-def _unserved(*values: str, takes: str) -> BeforeValidator:
+def unserved(*values: str, takes: str) -> BeforeValidator:
     """For an enum: values that the API has and pyproxy does not, and those that it has."""
 
     def refuse(value: object) -> object:
         if value in values:
-            raise ValueError(f"pyproxy does not serve {value} here; it takes {takes}")
+            raise ValueError(_takes(str(value), takes))
         return value
 
     return BeforeValidator(refuse)
 
 
-def _matching(pattern: str, what: str) -> AfterValidator:
-    """For text: a pattern, and what the user is told the text should be."""
-    compiled = re.compile(pattern)
+def quoting(pattern: str, parse: Callable[[Any], object]) -> AfterValidator:
+    """``parse`` raises a ValueError for what does not have the CRD's ``pattern``, which the message then quotes."""
 
-    def check(value: str) -> str:
-        if compiled.fullmatch(value) is None:
-            raise ValueError(f"{value!r} is not {what}")
+    def check(value: Any) -> Any:
+        try:
+            parse(value)
+        except ValueError as error:
+            raise ValueError(f"{error} (in body should match '{pattern}')") from None
         return value
 
     return AfterValidator(check)
 
 
+def matching(pattern: str, what: str) -> Any:
+    """For text: the CRD's pattern, and what the user is told the text should be."""
+    compiled = re.compile(pattern.replace("$|", r"\Z|").removesuffix("$") + r"\Z")
+
+    def parse(text: str) -> None:
+        if compiled.match(text) is None:
+            raise ValueError(f"{text!r} is not {what}")
+
+    return quoting(pattern, parse)
+
+
+def schema(**words: object) -> Any:
+    """For ``pyproxy explain``: what a validator of ours does not tell pydantic's schema."""
+    return Field(json_schema_extra=dict(words))  # type: ignore[arg-type]  # its type is a recursive JSON one
+
+
+def once(of: Callable[[Any], str], at: tuple[str, ...] = ()) -> AfterValidator:
+    """For a list: what ``of`` makes of an element may be there once; ``at`` is the place in the element."""
+
+    def check(values: list[Any] | None) -> list[Any] | None:
+        found = [of(value) for value in values or []]
+        twice = [(index, found.index(one)) for index, one in enumerate(found) if found.index(one) != index]
+        if twice:
+            raise BrokenRules(
+                [((index, *at), f"the same as [{first}] (Duplicate value: {found[index]})") for index, first in twice]
+            )
+        return values
+
+    return AfterValidator(check)
+
+
+def unless(holds: Callable[[Any], bool], *place: str) -> Callable[[Any], Sequence[Path]]:
+    """For a Rule: ``place`` is where it is broken when it does not hold."""
+    return lambda model: () if holds(model) else (place,)
+
+
+def name_as_json(value: Any) -> str:
+    """A list's key, as Kubernetes writes it where the name is all there is to it."""
+    return f'{{"name":"{value.name}"}}'
+
+
+def repeated(values: Sequence[T]) -> list[tuple[int, T]]:
+    """(index, value) of each that is there already before it."""
+    return [(index, value) for index, value in enumerate(values) if value in values[:index]]
+
+
 _LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _DOTTED = rf"{_LABEL}(\.{_LABEL})*"
+_TOKEN = r"^[A-Za-z0-9!#$%&'*+\-.^_\x60|~]+$"
 
+
+def _with_unit(value: object) -> object:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        raise ValueError(f"must be text with a unit, like {value}s or {value}ms, not {value}")
+    return value
+
+
+Duration = Annotated[
+    str, BeforeValidator(_with_unit), quoting(DURATION_PATTERN, parse_duration), schema(pattern=DURATION_PATTERN)
+]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Name = Annotated[
     str,
     Field(min_length=1, max_length=253),
-    _matching(_DOTTED, "a name: write lower-case letters, digits, - and ."),
+    matching(f"^{_DOTTED}$", "a name: write lower-case letters, digits, - and ."),
 ]
 Namespace = Annotated[
-    str, Field(min_length=1, max_length=63), _matching(_LABEL, "a namespace: write lower-case letters, digits and -")
+    str,
+    Field(min_length=1, max_length=63),
+    matching(f"^{_LABEL}$", "a namespace: write lower-case letters, digits and -"),
+]
+HeaderName = Annotated[
+    str,
+    Field(min_length=1, max_length=256),
+    matching(_TOKEN, "a header's name: write letters, digits and !#$%&'*+-.^_`|~"),
+    schema(pattern=_TOKEN),
+]
+PreciseHostname = Annotated[
+    str, Field(min_length=1, max_length=253), matching(f"^{_DOTTED}$", "a hostname: write a DNS name in lower case")
 ]
 Hostname = Annotated[
     str,
     Field(min_length=1, max_length=253),
-    _matching(rf"(\*\.)?{_DOTTED}", "a hostname: write a DNS name in lower case, perhaps with *. in front"),
+    matching(rf"^(\*\.)?{_DOTTED}$", "a hostname: write a DNS name in lower case, perhaps with *. in front"),
 ]
 
 
@@ -96,6 +203,17 @@ class Metadata(Strict):
     finalizers: Any = None
     deletion_timestamp: Any = None
     deletion_grace_period_seconds: Any = None
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """(namespace, name)."""
+        return self.namespace, self.name
+
+    @property
+    def by_age(self) -> tuple[bool, float, str, str]:
+        """Sort key: older first, objects without a time last, then namespace and name."""
+        created = self.creation_timestamp
+        return created is None, created.timestamp() if created else 0.0, self.namespace, self.name
 
 
 class Resource(Strict):
@@ -120,15 +238,13 @@ class GatewayClass(Resource):
 
 
 class RouteNamespaces(Strict):
-    from_: Annotated[Literal["All", "Same"], _unserved("Selector", "None", takes="All and Same")] = Field(
-        default="Same", alias="from"
-    )
-    selector: Unserved = None
+    from_: Literal["All", "Same", "Selector", "None"] = Field(default="Same", alias="from")
+    selector: Any = None
 
 
 class RouteKind(Strict):
     group: str = "gateway.networking.k8s.io"
-    kind: Annotated[Literal["HTTPRoute"], _unserved("GRPCRoute", takes="HTTPRoute")]
+    kind: str
 
 
 class AllowedRoutes(Strict):
@@ -139,10 +255,11 @@ class AllowedRoutes(Strict):
 class GatewayListener(Strict):
     name: Name
     port: Port
-    protocol: Annotated[Literal["HTTP"], _unserved("HTTPS", "TLS", "TCP", "UDP", takes="HTTP")]
+    protocol: Literal["HTTP", "HTTPS", "TLS", "TCP", "UDP"]
     hostname: Hostname | None = None
     allowed_routes: AllowedRoutes = AllowedRoutes()
-    tls: Unserved = None
+    tls: Any = None
+    """Of listeners that are not served; these count for statuses alone."""
 
 
 class GatewaySpec(Strict):
@@ -154,87 +271,87 @@ class GatewaySpec(Strict):
     tls: Unserved = None
     allowed_listeners: Unserved = None
 
+    RULES = (
+        Rule(
+            "tls must not be specified for protocols ['HTTP', 'TCP', 'UDP']",
+            lambda spec: [
+                ("listeners", index, "tls")
+                for index, one in enumerate(spec.listeners)
+                if one.protocol in ("HTTP", "TCP", "UDP") and one.tls is not None
+            ],
+        ),
+        Rule(
+            "hostname must not be specified for protocols ['TCP', 'UDP']",
+            lambda spec: [
+                ("listeners", index, "hostname")
+                for index, one in enumerate(spec.listeners)
+                if one.protocol in ("TCP", "UDP") and one.hostname is not None
+            ],
+        ),
+        Rule(
+            "Listener name must be unique within the Gateway",
+            lambda spec: [
+                ("listeners", index, "name") for index, _ in repeated([listener.name for listener in spec.listeners])
+            ],
+        ),
+        Rule(
+            "Combination of port, protocol and hostname must be unique for each listener",
+            lambda spec: [
+                ("listeners", index, "port")
+                for index, _ in repeated(
+                    [(listener.port, listener.protocol, listener.hostname) for listener in spec.listeners]
+                )
+            ],
+        ),
+    )
+
 
 class Gateway(Resource):
     """gateway.networking.k8s.io/v1 Gateway."""
 
     spec: GatewaySpec
 
-
-class ParentReference(Strict):
-    group: Literal["gateway.networking.k8s.io"] = "gateway.networking.k8s.io"
-    kind: Literal["Gateway"] = "Gateway"
-    namespace: Namespace | None = None
-    name: Name
-    section_name: Name | None = None
-    port: Port | None = None
-
-
-_PATH = re.compile(r"/(?:[-A-Za-z0-9/._~!$&'()*+,;=:@]|%[0-9a-fA-F]{2})*")
-_NOT_IN_PATH = re.compile(r"//|/\.\.?(?:/|$)|%2[fF]")
-
-
-def _path(value: str) -> str:
-    if not value.startswith("/"):
-        raise ValueError("value must be an absolute path and start with '/' when type one of ['Exact', 'PathPrefix']")
-    if (part := _NOT_IN_PATH.search(value)) is not None:
-        raise ValueError(f"a path must not contain {part[0]!r}")
-    if _PATH.fullmatch(value) is None:
-        raise ValueError(f"{value!r} is not a path: write other characters than a-z, 0-9 and -._~!$&'()*+,;=:@ as %XX")
-    return value
+    def not_served(self) -> Iterator[tuple[Path, str]]:
+        """(place in the document, message) of what a cluster takes and pyproxy does not serve."""
+        for index, listener in enumerate(self.spec.listeners):
+            place: Path = ("spec", "listeners", index)
+            routes = listener.allowed_routes
+            if listener.protocol != "HTTP":
+                yield (*place, "protocol"), _takes(listener.protocol, "HTTP")
+            if routes.namespaces.from_ not in ("All", "Same"):
+                path = (*place, "allowedRoutes", "namespaces", "from")
+                yield path, _takes(routes.namespaces.from_, "All and Same")
+            for number, one in enumerate(routes.kinds):
+                if one.kind != "HTTPRoute":
+                    yield (*place, "allowedRoutes", "kinds", number, "kind"), _takes(one.kind, "HTTPRoute")
 
 
-class HTTPPathMatch(Strict):
-    type: Annotated[Literal["Exact", "PathPrefix"], _unserved("RegularExpression", takes="Exact and PathPrefix")] = (
-        "PathPrefix"
-    )
-    value: Annotated[str, Field(max_length=1024), AfterValidator(_path)] = "/"
-
-
-class HTTPRouteMatch(Strict):
-    path: HTTPPathMatch = HTTPPathMatch()
-    headers: Unserved = None
-    query_params: Unserved = None
-    method: Unserved = None
-
-
-class BackendRef(Strict):
-    group: str = ""
-    kind: str = "Service"
+class ListenerSetParent(Strict):
+    group: str = "gateway.networking.k8s.io"
+    kind: str = "Gateway"
     name: Name
     namespace: Namespace | None = None
-    port: Port | None = None
-    weight: Annotated[int, Field(ge=0, le=1_000_000)] = 1
-    filters: Unserved = None
-
-    @model_validator(mode="after")
-    def _service_port(self) -> BackendRef:
-        if (self.group, self.kind) == ("", "Service") and self.port is None:
-            raise ValueError("Must have port for Service reference")
-        return self
 
 
-class HTTPRouteRule(Strict):
-    name: Name | None = None
-    matches: list[HTTPRouteMatch] = Field(default_factory=list, max_length=64)
-    backend_refs: list[BackendRef] = Field(default_factory=list, max_length=16)
-    filters: Unserved = None
-    timeouts: Unserved = None
-    retry: Unserved = None
-    session_persistence: Unserved = None
+class ListenerSetSpec(Strict):
+    parent_ref: ListenerSetParent
+    listeners: list[GatewayListener] = Field(min_length=1, max_length=64)
 
 
-class HTTPRouteSpec(Strict):
-    parent_refs: list[ParentReference] = Field(min_length=1, max_length=32)
-    hostnames: list[Hostname] = Field(default_factory=list, max_length=16)
-    rules: list[HTTPRouteRule] = Field(default_factory=lambda: [HTTPRouteRule()], max_length=16)
-    use_default_gateways: Unserved = None
+class ListenerSet(Resource):
+    """gateway.networking.k8s.io/v1 ListenerSet: further listeners of a Gateway. Counts for statuses alone."""
+
+    spec: ListenerSetSpec
+
+    @property
+    def parent(self) -> tuple[str, str]:
+        """(namespace, name) of its Gateway."""
+        ref = self.spec.parent_ref
+        return ref.namespace or self.metadata.namespace, ref.name
 
 
-class HTTPRoute(Resource):
-    """gateway.networking.k8s.io/v1 HTTPRoute."""
-
-    spec: HTTPRouteSpec
+def _takes(value: str, takes: str) -> str:
+    return f"pyproxy does not serve {value} here; it takes {takes}"
 
 
 def _ip(value: str) -> str:
@@ -250,7 +367,7 @@ class IPEndpoint(Strict):
 
 
 class FQDNEndpoint(Strict):
-    hostname: Hostname
+    hostname: PreciseHostname
     port: Port
 
 
@@ -271,7 +388,7 @@ class BackendEndpoint(Strict):
 
 
 class BackendSpec(Strict):
-    type: Annotated[Literal["Endpoints"], _unserved("DynamicResolver", takes="Endpoints")] = "Endpoints"
+    type: Annotated[Literal["Endpoints"], unserved("DynamicResolver", takes="Endpoints")] = "Endpoints"
     endpoints: list[BackendEndpoint] = Field(min_length=1, max_length=256)
     app_protocols: Unserved = None
     fallback: Unserved = None
@@ -320,8 +437,41 @@ class ServiceSpec(BaseModel):
         except ValueError:
             return None
 
+    def has_port(self, port: int | None) -> bool:
+        """Whether a backendRef may name ``port``; an ExternalName needs no list of them."""
+        return port in [one.port for one in self.ports] or (not self.ports and self.type == "ExternalName")
+
 
 class Service(Resource):
     """v1 Service."""
 
     spec: ServiceSpec = ServiceSpec()
+
+
+class ReferenceGrantFrom(Strict):
+    group: str
+    kind: str
+    namespace: Namespace
+
+
+class ReferenceGrantTo(Strict):
+    group: str
+    kind: str
+    name: str | None = None
+
+
+class ReferenceGrantSpec(Strict):
+    from_: list[ReferenceGrantFrom] = Field(alias="from", min_length=1, max_length=16)
+    to: list[ReferenceGrantTo] = Field(min_length=1, max_length=16)
+
+
+class ReferenceGrant(Resource):
+    """gateway.networking.k8s.io/v1beta1 ReferenceGrant: lets objects of another namespace refer to those of its own."""
+
+    spec: ReferenceGrantSpec
+
+
+class NamespaceObject(Resource):
+    """v1 Namespace, for its labels."""
+
+    spec: Any = None

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 
 from pyproxy.errors import PolicyError
 from pyproxy.policy.client_traffic_policy import ClientTrafficPolicy
 from pyproxy.policy.document import Document, Path
-from pyproxy.policy.model import BackendRef, Gateway, GatewayClass, HTTPRoute, ParentReference, Service
+from pyproxy.policy.http_route import BackendRef, HTTPRoute, ParentReference
+from pyproxy.policy.model import Gateway, GatewayClass, Service
 from pyproxy.policy.status import CONTROLLER_NAME
-from pyproxy.policy.translate import bound_port, ref_reaches, shared_hostnames
+from pyproxy.policy.targets import why_never
+from pyproxy.policy.translate import bound_port
+from pyproxy.policy.translate_routes import ref_reaches, shared_hostnames
 from pyproxy.policy.validate import Object, ObjectKey, did_you_mean
 
 
@@ -23,11 +27,20 @@ def check_unique(objects: Sequence[Object], errors: list[PolicyError]) -> None:
             errors.append(one.document.error(("metadata", "name"), message))
 
 
-def check_references(objects: Sequence[Object], errors: list[PolicyError], *, complete: bool) -> list[PolicyError]:
+@dataclass(slots=True)
+class Dangling:
+    """References that lead nowhere and yet are no reason to refuse everything else that is wrong or right."""
+
+    file_missing: list[PolicyError] = field(default_factory=list)
+    """They say that a file was left out, rather than that there is a mistake in one: no Gateway or GatewayClass."""
+    unresolved: list[PolicyError] = field(default_factory=list)
+    """Of backendRefs. Envoy Gateway serves such a route and answers 500 for what would go there."""
+
+
+def check_references(objects: Sequence[Object], errors: list[PolicyError], *, complete: bool) -> Dangling:
     """Check every object that is valid; one that is not still counts as being there.
 
-    ``complete``: no object was lost to a YAML error, so one that is not here is nowhere. Returns the errors that say
-    that a file was left out, rather than that there is a mistake in one: no Gateway or GatewayClass at all.
+    ``complete``: no object was lost to a YAML error, so one that is not here is nowhere.
     """
     checker = _Checker(objects, errors, complete)
     for one in objects:
@@ -42,7 +55,7 @@ def check_references(objects: Sequence[Object], errors: list[PolicyError], *, co
                 checker.policy(one.document, one.resource)
             case _:
                 pass
-    return checker.left_out
+    return checker.found
 
 
 class _Checker:
@@ -51,7 +64,7 @@ class _Checker:
         self._resources = {one.key: one.resource for one in objects}
         self._errors = errors
         self._complete = complete
-        self.left_out: list[PolicyError] = []
+        self.found = Dangling()
         self._ports: dict[int, Gateway] = {}
 
     def gateway_class(self, document: Document, resource: GatewayClass) -> None:
@@ -62,18 +75,8 @@ class _Checker:
     def gateway(self, document: Document, gateway: Gateway) -> None:
         wanted = gateway.spec.gateway_class_name
         self._exists(document, ("spec", "gatewayClassName"), ("GatewayClass", "", wanted))
-        names: set[str] = set()
-        hosts: set[tuple[int, str | None]] = set()
         for index, listener in enumerate(gateway.spec.listeners):
-            place: Path = ("spec", "listeners", index)
-            if listener.name in names:
-                self._error(document, (*place, "name"), f"there are two listeners {listener.name}")
-            names.add(listener.name)
-            if (listener.port, listener.hostname) in hosts:
-                message = "Port, protocol and hostname tuple must be unique for every listener"
-                self._error(document, (*place, "port"), message)
-            hosts.add((listener.port, listener.hostname))
-            self._port(document, (*place, "port"), gateway, listener.port)
+            self._port(document, ("spec", "listeners", index, "port"), gateway, listener.port)
 
     def _port(self, document: Document, place: Path, gateway: Gateway, port: int) -> None:
         """One machine has each port once, where a cluster gives every Gateway an address of its own."""
@@ -117,10 +120,11 @@ class _Checker:
         elif ref.namespace not in (None, route.metadata.namespace):
             message = "pyproxy serves backends of the route's own namespace only"
             self._error(document, (*place, "namespace"), message)
-        elif self._exists(document, (*place, "name"), wanted):
-            service = self._resources[wanted]
-            if isinstance(service, Service):
-                self._service(document, (*place, "port"), service, ref.port)
+        elif wanted not in self._keys:
+            if self._complete:
+                self._nowhere(document, (*place, "name"), _missing(wanted, self._keys))
+        elif isinstance(service := self._resources[wanted], Service):
+            self._service(document, (*place, "port"), service, ref.port)
 
     def _service(self, document: Document, place: Path, service: Service, port: int | None) -> None:
         name, spec = service.metadata.name, service.spec
@@ -130,22 +134,29 @@ class _Checker:
                 "machine reaches, or use a Backend"
             )
             self._error(document, place, message)
-        elif port not in [one.port for one in spec.ports] and (spec.ports or spec.type != "ExternalName"):
+        elif not spec.has_port(port):
             ports = ", ".join(str(one.port) for one in spec.ports) or "none"
-            self._error(document, place, f"Service {name} has no such port; its ports: {ports}")
+            self._nowhere(document, place, f"Service {name} has no such port; its ports: {ports}")
 
     def policy(self, document: Document, policy: ClientTrafficPolicy) -> None:
         namespace = policy.metadata.namespace
-        for place, ref in policy.spec.targets:
+        for place, ref in policy.spec.targets():
             if document.has_failed(place):
                 continue
+            wanted = (ref.kind, namespace, ref.name)
             if ref.namespace not in (None, namespace):
-                message = f"a policy's target is in its own namespace, {namespace}; take this out"
-                self._error(document, (*place, "namespace"), message)
-            elif ref.kind != "Gateway":
-                self._error(document, (*place, "kind"), f"pyproxy does not serve {ref.kind}; target a Gateway")
-            else:
-                self._exists(document, (*place, "name"), ("Gateway", namespace, ref.name))
+                message = f"a policy's target is in its own namespace, {namespace}; this one gets no policy"
+                self._warn(document, (*place, "namespace"), message)
+            elif ref.kind != "Gateway" and wanted not in self._keys:
+                self._warn(document, (*place, "kind"), f"pyproxy does not serve {ref.kind}; target a Gateway")
+            elif wanted not in self._keys and self._complete:
+                self._warn(document, (*place, "name"), _missing(wanted, self._keys))
+        if policy.spec.target_refs == []:
+            self._warn(document, ("spec", "targetRefs"), "there is no target")
+        for place, message in _pointless(policy):
+            self._warn(document, place, message)
+        for path, instead in policy.spec.deprecated():
+            self._warn(document, path, f"deprecated, use {instead} instead")
 
     def _exists(self, document: Document, place: Path, wanted: ObjectKey) -> bool:
         if wanted in self._keys:
@@ -153,17 +164,42 @@ class _Checker:
         if self._complete:
             is_left_out = wanted[0] in ("Gateway", "GatewayClass") and wanted[0] not in {key[0] for key in self._keys}
             error = document.error(place, _missing(wanted, self._keys))
-            (self.left_out if is_left_out else self._errors).append(error)
+            (self.found.file_missing if is_left_out else self._errors).append(error)
         return False
+
+    def _nowhere(self, document: Document, place: Path, message: str) -> None:
+        self.found.unresolved.append(document.error(place, f"{message}; its share of the requests is answered 500"))
 
     def _error(self, document: Document, place: Path, message: str) -> None:
         self._errors.append(document.error(place, message))
+
+    def _warn(self, document: Document, place: Path, message: str) -> None:
+        self._errors.append(document.error(place, message, is_warning=True))
+
+
+def _pointless(policy: ClientTrafficPolicy) -> Iterator[tuple[Path, str]]:
+    """Where a selector is one that selects nothing, whatever there is."""
+    for index, selector in enumerate(policy.spec.target_selectors or []):
+        place: Path = ("spec", "targetSelectors", index)
+        if selector.kind != "Gateway":
+            yield (*place, "kind"), f"it selects nothing: a policy is for Gateways, not for {selector.kind}"
+        of_namespaces = selector.namespaces.selector if selector.namespaces is not None else None
+        for path, requirements in (
+            ((*place, "matchExpressions"), selector.match_expressions),
+            (
+                (*place, "namespaces", "selector", "matchExpressions"),
+                of_namespaces.match_expressions if of_namespaces is not None else None,
+            ),
+        ):
+            for number, requirement in enumerate(requirements or []):
+                if (why := why_never(requirement)) is not None:
+                    yield (*path, number, "operator"), f"it selects nothing: {why}"
 
 
 def _missing(wanted: ObjectKey, keys: Iterable[ObjectKey]) -> str:
     kind, namespace, name = wanted
     where = f" in namespace {namespace}" if namespace else ""
-    others = sorted(key[1:] for key in keys if key[0] == kind)
+    others = sorted(key[1:] for key in keys if key[0] == kind and key[2])
     here = [other for at, other in others if at == namespace]
     elsewhere = [at for at, other in others if other == name]
     if not others:

@@ -6,15 +6,22 @@ import re
 from contextlib import suppress
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
-_DURATION = re.compile(r"([0-9]{1,5}(h|m|s|ms)){1,4}")
+DURATION_PATTERN = "^([0-9]{1,5}(h|m|s|ms)){1,4}$"
+QUANTITY_PATTERN = "^[1-9]+[0-9]*([EPTGMK]i|[EPTGMk])?$"
+"""The CRD's patterns, as its messages quote them."""
+
+_DURATION = re.compile(DURATION_PATTERN[1:-1])
 _DURATION_PART = re.compile(r"([0-9]{1,5})(h|ms|m|s)")
 _MILLISECONDS = {"h": 3_600_000, "m": 60_000, "s": 1000, "ms": 1}
 
-_QUANTITY = re.compile(r"([1-9]+[0-9]*)([EPTGMK]i|[EPTGMk])?")
-_SUFFIXES: dict[str, int] = {
-    "": 1,
-    **{suffix: 1000**power for power, suffix in enumerate("kMGTPE", 1)},
-    **{f"{suffix}i": 1024**power for power, suffix in enumerate("KMGTPE", 1)},
+MAX_QUANTITY_LENGTH = 1000
+"""Characters; a cluster takes longer ones and refuses what they say."""
+
+_QUANTITY = re.compile("([1-9]+[0-9]*)([EPTGMK]i|[EPTGMk])?")
+_DECIMAL = ("", *"kMGTPE")
+_BINARY = ("", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei")
+_SUFFIXES: dict[str, int] = {suffix: 1000**power for power, suffix in enumerate(_DECIMAL)} | {
+    suffix: 1024**power for power, suffix in enumerate(_BINARY)
 }
 
 
@@ -39,18 +46,32 @@ def format_duration(milliseconds: int) -> str:
 
 
 def parse_quantity(value: str | int) -> int:
-    """Bytes of a Kubernetes Quantity as the CRD takes it: ``32Ki``, ``1M``, 4096. Raises ``ValueError``."""
-    text = str(value)
-    match = _QUANTITY.fullmatch(text)
-    if match is None:
-        raise ValueError(f"{text!r} is not a quantity: write a whole number, perhaps with k, M, G, Ki, Mi or Gi")
-    return int(match[1]) * _SUFFIXES[match[2] or ""]
+    """Bytes of a Kubernetes Quantity as the CRD takes it: ``32Ki``, ``1M``, any integer. Raises ``ValueError``."""
+    number, suffix = _split_quantity(value)
+    return number * _SUFFIXES[suffix]
 
 
-def format_quantity(number: int) -> str:
-    """The shortest Quantity of ``number``, at least 1."""
-    count, suffix = min((number // factor, suffix) for suffix, factor in _SUFFIXES.items() if number % factor == 0)
-    return f"{count}{suffix}"
+def format_quantity(value: str | int) -> str:
+    """``value`` as Kubernetes prints it, with the largest suffix of its kind that leaves a whole number.
+
+    Raises ``ValueError``.
+    """
+    number, suffix = _split_quantity(value)
+    base, suffixes = (1024, _BINARY) if suffix in _BINARY[1:] else (1000, _DECIMAL)
+    number *= _SUFFIXES[suffix]
+    power = 0
+    while number and number % base == 0 and power + 1 < len(suffixes):
+        number, power = number // base, power + 1
+    return f"{number}{suffixes[power]}"
+
+
+def _split_quantity(value: str | int) -> tuple[int, str]:
+    if isinstance(value, int):
+        return value, ""  # the CRD's pattern is for text only
+    match = _QUANTITY.fullmatch(value)
+    if match is None or len(value) > MAX_QUANTITY_LENGTH:
+        raise ValueError(f"{value[:40]!r} is not a quantity: write a whole number, perhaps with k, M, G, Ki, Mi or Gi")
+    return int(match[1]), match[2] or ""
 
 
 def parse_cidr(text: str) -> IPv4Network | IPv6Network:

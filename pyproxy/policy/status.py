@@ -9,8 +9,9 @@ from typing import Any
 
 import yaml
 
-from pyproxy.policy.attach import Ancestor, Attachment, Condition, key
+from pyproxy.policy.attach import Ancestor, Attachment, Condition
 from pyproxy.policy.client_traffic_policy import GATEWAY_GROUP, ClientTrafficPolicy
+from pyproxy.policy.model import Metadata
 
 CONTROLLER_NAME = "gateway.envoyproxy.io/gatewayclass-controller"
 
@@ -24,6 +25,11 @@ AGGREGATED = Condition(
 )
 
 
+MAX_MESSAGE = 32768
+"""What metav1.Condition has room for."""
+TRUNCATED = " (message truncated)."
+
+
 def status_objects(
     policies: Sequence[ClientTrafficPolicy], attachment: Attachment, now: datetime
 ) -> list[dict[str, Any]]:
@@ -32,26 +38,46 @@ def status_objects(
         {
             "apiVersion": policy.api_version,
             "kind": policy.kind,
-            "metadata": {"name": policy.metadata.name, "namespace": policy.metadata.namespace},
-            "spec": policy.spec.model_dump(mode="json", by_alias=True, exclude_unset=True),
+            "metadata": _metadata(policy.metadata),
+            "spec": policy.spec.model_dump(mode="json", by_alias=True, exclude_none=True),
             "status": {"ancestors": _ancestors(policy, attachment, now)},
         }
         for policy in policies
     ]
 
 
+def _metadata(metadata: Metadata) -> dict[str, Any]:
+    """What a cluster would keep of it, in kubectl's order."""
+    shown = metadata.model_dump(
+        mode="json",
+        by_alias=True,
+        exclude_unset=True,
+        include={"annotations", "creation_timestamp", "generation", "labels", "name", "resource_version", "uid"},
+    )
+    return dict(sorted({**shown, "namespace": metadata.namespace}.items()))
+
+
 def _ancestors(policy: ClientTrafficPolicy, attachment: Attachment, now: datetime) -> list[dict[str, Any]]:
-    ancestors = attachment.ancestors.get(key(policy.metadata), [])
+    ancestors = attachment.ancestors.get(policy.metadata.key, [])
+    if len(ancestors) > MAX_ANCESTORS:
+        ancestors = sorted(ancestors, key=_urgency)
     shown = [_ancestor(ancestor, policy.metadata.generation, now) for ancestor in ancestors[:MAX_ANCESTORS]]
     if len(ancestors) > MAX_ANCESTORS:
         shown[-1]["conditions"].append(_condition(AGGREGATED, policy.metadata.generation, now))
     return shown
 
 
+def _urgency(ancestor: Ancestor) -> tuple[int, str, str]:
+    """Sort key for those that there is room for: not accepted before overridden before the rest."""
+    found = {condition.type: condition.status for condition in ancestor.conditions}
+    rank = 0 if found.get("Accepted") is False else 1 if found.get("Overridden") else 2
+    return rank, ancestor.namespace, ancestor.gateway
+
+
 def _ancestor(ancestor: Ancestor, generation: int, now: datetime) -> dict[str, Any]:
     reference = {
         "group": GATEWAY_GROUP,
-        "kind": "Gateway",
+        "kind": ancestor.kind,
         "name": ancestor.gateway,
         "namespace": ancestor.namespace,
     }
@@ -69,10 +95,15 @@ def _condition(condition: Condition, generation: int, now: datetime) -> dict[str
         "type": condition.type,
         "status": "True" if condition.status else "False",
         "reason": condition.reason,
-        "message": condition.message,
+        "message": _truncated(condition.message),
         "observedGeneration": generation,
         "lastTransitionTime": now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
+
+
+def _truncated(message: str) -> str:
+    """As long as Kubernetes takes it."""
+    return message if len(message) <= MAX_MESSAGE else message[: MAX_MESSAGE - len(TRUNCATED)] + TRUNCATED
 
 
 def format_status(
@@ -105,7 +136,7 @@ def summary(attachment: Attachment, policy: ClientTrafficPolicy) -> str:
     """The reason of the first Accepted condition, as the CRD's STATUS column shows it; empty without a target."""
     reasons = [
         condition.reason
-        for ancestor in attachment.ancestors.get(key(policy.metadata), [])
+        for ancestor in attachment.ancestors.get(policy.metadata.key, [])
         for condition in ancestor.conditions
         if condition.type == "Accepted"
     ]

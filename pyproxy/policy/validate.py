@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import copy
 import difflib
+import json
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -20,7 +21,21 @@ from pyproxy.errors import PolicyError
 from pyproxy.policy.client_traffic_policy import ClientTrafficPolicy
 from pyproxy.policy.document import Document, Path
 from pyproxy.policy.fields import find_refused
-from pyproxy.policy.model import Backend, FieldError, Gateway, GatewayClass, HTTPRoute, Metadata, Resource, Service
+from pyproxy.policy.http_route import HTTPRoute
+from pyproxy.policy.model import (
+    Backend,
+    BrokenRules,
+    Gateway,
+    GatewayClass,
+    ListenerSet,
+    Metadata,
+    NamespaceObject,
+    NotServed,
+    ReferenceGrant,
+    Resource,
+    Service,
+)
+from pyproxy.policy.refused_values import find_refused_values
 
 GATEWAY_API = "gateway.networking.k8s.io/v1"
 ENVOY_GATEWAY_API = "gateway.envoyproxy.io/v1alpha1"
@@ -28,11 +43,17 @@ ENVOY_GATEWAY_API = "gateway.envoyproxy.io/v1alpha1"
 KINDS: dict[str, tuple[tuple[str, ...], type[Resource]]] = {
     "GatewayClass": ((GATEWAY_API, f"{GATEWAY_API}beta1"), GatewayClass),
     "Gateway": ((GATEWAY_API, f"{GATEWAY_API}beta1"), Gateway),
+    "ListenerSet": ((GATEWAY_API,), ListenerSet),
     "HTTPRoute": ((GATEWAY_API, f"{GATEWAY_API}beta1"), HTTPRoute),
     "Backend": ((ENVOY_GATEWAY_API,), Backend),
+    "Namespace": (("v1",), NamespaceObject),
+    "ReferenceGrant": ((f"{GATEWAY_API}beta1", GATEWAY_API), ReferenceGrant),
     "Service": (("v1",), Service),
     "ClientTrafficPolicy": ((ENVOY_GATEWAY_API,), ClientTrafficPolicy),
 }
+
+CLUSTER_WIDE = ("GatewayClass", "Namespace")
+"""Kinds whose objects are in no namespace."""
 
 NO_EFFECT = frozenset(
     (
@@ -40,17 +61,15 @@ NO_EFFECT = frozenset(
         "DaemonSet",
         "Deployment",
         "HorizontalPodAutoscaler",
-        "Namespace",
         "Pod",
         "PodDisruptionBudget",
-        "ReferenceGrant",
         "Secret",
         "ServiceAccount",
         "StatefulSet",
     )
 )
 """Kinds that stand beside the others in quickstart files and by themselves change nothing about the traffic of a plain
-HTTP listener (a ReferenceGrant only allows references, and those across namespaces are refused): let pass unread."""
+HTTP listener: let pass unread."""
 
 UNSERVED = frozenset(
     (
@@ -62,7 +81,6 @@ UNSERVED = frozenset(
         "EnvoyProxy",
         "GRPCRoute",
         "HTTPRouteFilter",
-        "ListenerSet",
         "SecurityPolicy",
         "TCPRoute",
         "TLSRoute",
@@ -83,6 +101,13 @@ class Object:
     key: ObjectKey
     resource: Resource | None
     """None if too little of it is right."""
+    refused: list[PolicyError] = field(default_factory=list)
+    """Fields that are right and not served."""
+
+    @property
+    def is_sound(self) -> bool:
+        """A cluster would take it, whether pyproxy serves all of it or not."""
+        return self.resource is not None and not self.document.failed
 
 
 def validate(document: Document, errors: list[PolicyError]) -> Object | None:
@@ -103,18 +128,23 @@ def validate(document: Document, errors: list[PolicyError]) -> Object | None:
     versions, model = KINDS[kind]
     version = data.get("apiVersion")
     if version not in versions:
-        message = f"{kind} has apiVersion {versions[0]}, not {describe(version)}"
+        found = "which is missing" if version is None else f"not {describe(version)}"
+        message = f"{kind} has apiVersion {versions[0]}, {found}"
         errors.append(document.error(("apiVersion",), message))
         document.failed.append(("apiVersion",))
         if version is not None and not nearest(str(version), versions, cutoff=0.9):
             return Object(document, _key(data), None)  # something else of the same name
-    resource = _Validation(document, model, errors).run()
+    validation = _Validation(document, model, errors)
+    one = Object(document, _key(data), validation.run(), validation.refused)
+    if model is ListenerSet:
+        one.refused.append(document.error(("kind",), _kind_message(kind)))
+    if isinstance(one.resource, Gateway):
+        one.refused += [document.error(path, message) for path, message in one.resource.not_served()]
     spec = data.get("spec")
     if model is ClientTrafficPolicy and isinstance(spec, dict):
-        for path, reason in find_refused(spec):
-            if not document.has_failed(path):
-                errors.append(document.error(path, reason))
-    return Object(document, _key(data), resource)
+        refused = (*find_refused(spec), *find_refused_values(spec))
+        one.refused += [document.error(path, reason) for path, reason in refused if not document.has_failed(path)]
+    return one
 
 
 def _key(data: dict[str, Any]) -> ObjectKey:
@@ -122,13 +152,19 @@ def _key(data: dict[str, Any]) -> ObjectKey:
     metadata = data.get("metadata")
     named = metadata if isinstance(metadata, dict) else {}
     namespace = named.get("namespace", Metadata.model_fields["namespace"].default)
-    return kind, "" if kind == "GatewayClass" else str(namespace), str(named.get("name", ""))
+    return kind, "" if kind in CLUSTER_WIDE else str(namespace), str(named.get("name", ""))
 
 
 def _kind_message(kind: str) -> str:
-    if kind in UNSERVED:
+    if kind == "List":
+        return "a List has its objects in a list, items, and none of them is a List"
+    if kind in UNSERVED or kind in KINDS:
         return f"pyproxy does not serve {kind}; take it out"
     return f"unknown kind {kind}{did_you_mean(kind, [*KINDS, *UNSERVED, *NO_EFFECT])}"
+
+
+NOT_SERVED = "not_served"
+"""What pydantic's kinds of errors do not have."""
 
 
 class _Validation:
@@ -139,8 +175,10 @@ class _Validation:
         self.model = model
         self.errors = errors
         self.data = copy.deepcopy(document.data)
-        self._reported: set[str] = set()
-        """Names of the fields that are reported, as they are and as they were meant."""
+        self.refused: list[PolicyError] = []
+        """What is right and not served."""
+        self._wrong: set[str] = set()
+        """Names of the fields that are wrong, as they are and as they were meant."""
         self._earlier: frozenset[str] = frozenset()
         """Those of the rounds before. A rule about several fields that names one of them says nothing new."""
 
@@ -149,24 +187,35 @@ class _Validation:
             try:
                 return self.model.model_validate(self.data)
             except ValidationError as error:
-                found = [(self._place(detail), detail) for detail in error.errors()]
-            self._earlier = frozenset(self._reported)
-            for path, detail in found:
-                self._report(path, detail)
-            taken_out = [self._take_out(path) for path, _ in found]
+                found = [one for detail in error.errors() for one in self._findings(detail)]
+            self._earlier = frozenset(self._wrong)
+            for path, kind, message in found:
+                if kind == NOT_SERVED:
+                    self.refused.append(self.document.error(path, message))
+                else:
+                    self._report(path, kind, message)
+            taken_out = [self._take_out(path) for path, _, _ in found]
             if not any(taken_out):
                 return None
 
-    def _place(self, detail: Any) -> Path:
-        """Where pydantic's finding is in the document: without the arms of unions."""
-        path: Path = ()
-        location = detail["loc"]
+    def _findings(self, detail: Any) -> Iterator[tuple[Path, str, str]]:
+        """(place, kind, message) of what pydantic has found, which is one thing or several broken rules."""
+        location, kind = detail["loc"], detail["type"]
         cause = detail.get("ctx", {}).get("error")
-        if isinstance(cause, FieldError):
-            location = (*location, *cause.path)
+        if isinstance(cause, BrokenRules):
+            for place, message in cause.broken:
+                yield self._place((*location, *place), kind), kind, message
+        else:
+            path = self._place(location, kind)
+            kind = NOT_SERVED if isinstance(cause, NotServed) else kind
+            yield path, kind, self._message(path, detail)
+
+    def _place(self, location: Path, kind: str) -> Path:
+        """``location`` in the document: without the arms of unions."""
+        path: Path = ()
         value = self.data
         for part in location:
-            if isinstance(value, dict) and (part in value or detail["type"] == "missing"):
+            if isinstance(value, dict) and (part in value or kind == "missing"):
                 value = value.get(part)
             elif isinstance(value, list) and isinstance(part, int):
                 value = value[part]
@@ -175,17 +224,15 @@ class _Validation:
             path = (*path, part)
         return path
 
-    def _report(self, path: Path, detail: Any) -> None:
-        message = self._message(path, detail)
+    def _report(self, path: Path, kind: str, message: str) -> None:
         follows = path in self.document.failed or self._earlier & set(re.findall(r"\w+", message))
         self.document.failed.append(path)
-        if follows:
-            return
-        self.errors.append(self.document.error(path, message))
         if path and isinstance(path[-1], str):
-            self._reported.add(path[-1])
-            if detail["type"] == "extra_forbidden":
-                self._reported.update(nearest(path[-1], field_names(self.model, path[:-1])))
+            self._wrong.add(path[-1])
+            if kind == "extra_forbidden":
+                self._wrong.update(nearest(path[-1], field_names(self.model, path[:-1])))
+        if not follows:
+            self.errors.append(self.document.error(path, message))
 
     def _take_out(self, path: Path) -> bool:
         """Whether something could be taken out of the data at ``path``."""
@@ -195,34 +242,61 @@ class _Validation:
         return isinstance(holder, dict) and holder.pop(path[-1], None) is not None
 
     def _message(self, path: Path, detail: Any) -> str:
-        """pydantic's finding in the user's terms."""
+        """pydantic's finding in Kubernetes' words, and what may help."""
         kind = detail["type"]
         value = detail["input"]
+        context = detail.get("ctx", {})
         if kind == "missing":
-            return "required field is missing"
+            return "Required value"
         if kind == "extra_forbidden":
             return f"unknown field{did_you_mean(str(path[-1]), field_names(self.model, path[:-1]))}"
-        if kind == "literal_error":
-            expected = detail["ctx"]["expected"]
-            values = expected.split("'")[1::2]
-            is_not = "is none of" if len(values) > 1 else "is not"
-            return f"{describe(value)} {is_not} {expected}{did_you_mean(str(value), values)}"
         if kind == "value_error":
-            return str(detail["ctx"]["error"])
-        if kind in _TYPE_NAMES:
-            return f"must be {_TYPE_NAMES[kind]}, not {describe(value)}"
+            return str(context["error"])
+        if kind == "literal_error":
+            supported = re.findall(r"'[^']*'|[0-9]+", context["expected"])
+            if isinstance(value, str) or not supported[0].startswith("'"):
+                listed = ", ".join(supported).replace("'", '"')
+                hint = did_you_mean(value, [one.strip("'") for one in supported]) if isinstance(value, str) else ""
+                return f"Unsupported value: {json.dumps(value)}: supported values: {listed}{hint}"
+        if kind in _TYPES:
+            missed = _TYPES[kind]
+            hint = _TYPE_HINTS.get(missed, "") if not isinstance(value, dict | list) else ""
+            return f'must be of type {missed}: "{_json_type(value)}"{hint}'
+        match kind:
+            case "string_too_short":
+                return f"should be at least {context['min_length']} chars long, not {describe(value)}"
+            case "string_too_long":
+                return f"should be at most {context['max_length']} chars long, not {len(value)}"
+            case "too_short":
+                return f"should have at least {context['min_length']} items, not {context['actual_length']}"
+            case "too_long":
+                return f"must have at most {context['max_length']} items, not {len(value)}"
+            case _:
+                pass
         text: str = detail["msg"]
-        return f"{text[0].lower()}{text[1:]}, not {describe(value)}"
+        return f"{text[0].lower()}{text[1:]}, not {describe(value)}".removeprefix("input ")
 
 
-_TYPE_NAMES = {
-    "bool_type": "true or false",
-    "dict_type": "a mapping",
-    "int_type": "a whole number",
-    "list_type": "a list",
-    "model_type": "a mapping",
-    "string_type": "text (put it in quotes)",
+_TYPES = {
+    "bool_type": "boolean",
+    "dict_type": "object",
+    "int_type": "integer",
+    "list_type": "array",
+    "literal_error": "string",
+    "model_type": "object",
+    "string_type": "string",
 }
+"""JSON's name of the type that is missed."""
+_TYPE_HINTS = {
+    "boolean": "; write true or false, without quotes",
+    "integer": "; write a whole number, without quotes",
+    "string": "; put it in quotes",
+}
+
+
+def _json_type(value: object) -> str:
+    names = ((bool, "boolean"), (int, "integer"), (float, "number"), (str, "string"), (list, "array"))
+    return next((name for kind, name in names if isinstance(value, kind)), "object")
 
 
 def describe(value: object) -> str:

@@ -16,11 +16,21 @@ from pyproxy.settings import EscapedSlashes, HttpOptions
 # Nothing to do: no escape, no backslash, no dot at the start of a segment, no double slash, only plain characters.
 _PLAIN = re.compile(rb"/(?:[A-Za-z0-9\-_~!$&'()*+,;=:@][A-Za-z0-9\-._~!$&'()*+,;=:@]*(?:/|$))*")
 _ESCAPED_SLASH = re.compile(rb"%2[Ff]|%5[Cc]")
-_ESCAPE = re.compile(rb"%[0-9A-Fa-f]{2}")
-_PERCENT = re.compile(rb"%(?:([0-9A-Fa-f]{2}))?")
 _MUST_ESCAPE = re.compile(rb"[\x00-\x20\"<>^`{|}\x7f-\xff]")
 _DOTS_WITH_PARAMETERS = re.compile(rb"(?<=/)(\.\.?);[^/]*")
 _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+
+# Tables, because a path may have tens of thousands of escapes and a client chooses it.
+_ESCAPED = [b"%%%02X" % byte if _MUST_ESCAPE.match(bytes((byte,))) else bytes((byte,)) for byte in range(256)]
+_UNESCAPED = {
+    code: bytes((value,)) if (value := int(code, 16)) in _UNRESERVED else b"%" + code
+    for high in b"0123456789abcdefABCDEF"
+    for low in b"0123456789abcdefABCDEF"
+    if (code := bytes((high, low)))
+}
+_BARE_PERCENT = b"\x00"
+"""Stands for a percent sign without two hex digits while escapes are resolved. No request target has a NUL."""
+_BECOMES_ESCAPE = re.compile(_BARE_PERCENT + rb"(?=[0-9A-Fa-f]{2})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,31 +40,32 @@ class Redirect:
     location: bytes
 
 
+@dataclass(frozen=True, slots=True)
 class Reject:
     """The request gets a 400."""
 
-
-REJECT = Reject()
+    path: bytes
+    """As far as it has been normalized by then, which headers and the access log show (measured)."""
 
 
 def normalize(path: bytes, options: HttpOptions) -> bytes | Redirect | Reject:
     """The path to route and forward, or what the client gets instead. ``path`` starts with ``/``."""
     # Envoy refuses a fragment wherever it stands (``reject_path_with_fragment``).
     if b"#" in path:
-        return REJECT
+        return Reject(path)
     plain, question, query = path.partition(b"?")
     if _PLAIN.fullmatch(plain):
         return path
     redirect = False
     action = options.escaped_slashes
     if action is not EscapedSlashes.KEEP_UNCHANGED and _ESCAPED_SLASH.search(plain):
-        if action is EscapedSlashes.REJECT_REQUEST:
-            return REJECT
         redirect = action is EscapedSlashes.UNESCAPE_AND_REDIRECT
         plain = _ESCAPED_SLASH.sub(lambda m: b"/" if m[0][1:2] == b"2" else b"\\", plain)
+        if action is EscapedSlashes.REJECT_REQUEST:
+            return Reject(plain + question + query)
     canonical = _canonical(plain)
     if canonical is None:
-        return REJECT
+        return Reject(plain + question + query)
     if options.merge_slashes:
         canonical = merge_slashes(canonical)
     result = canonical + question + query
@@ -71,13 +82,14 @@ def merge_slashes(path: bytes) -> bytes:
 
 def _canonical(path: bytes) -> bytes | None:
     """RFC 3986 section 6.2.2 as Envoy's URL library does it; ``None`` where it gives up."""
-    if b"%00" in path:
+    if b"%00" in path or _BARE_PERCENT in path:
         return None
-    path = path.replace(b"\\", b"/")
-    # Parameters behind a dot segment go with it, but only where its dots are not escaped (measured).
+    # Parameters behind a dot segment go with it, but only where its dots are not escaped, behind a slash (measured).
     path = _DOTS_WITH_PARAMETERS.sub(rb"\1", path)
+    path = path.replace(b"\\", b"/")
     path = _unescape(path)
-    path = _MUST_ESCAPE.sub(lambda m: b"%%%02X" % m[0][0], path)
+    if _MUST_ESCAPE.search(path):
+        path = b"".join(map(_ESCAPED.__getitem__, path))
     return _remove_dot_segments(path)
 
 
@@ -85,28 +97,13 @@ def _unescape(path: bytes) -> bytes:
     """Unreserved characters without their escape. A percent sign that would become an escape by it is escaped."""
     if b"%" not in path:
         return path
-    pieces: list[bytes] = []
-    bare: list[int] = []
-    size = at = 0
-    for match in _PERCENT.finditer(path):
-        pieces += (path[at : match.start()], _decode(match))
-        size += match.start() - at
-        if match[1] is None:
-            bare.append(size)
-        size += len(pieces[-1])
-        at = match.end()
-    unescaped = b"".join(pieces) + path[at:]
-    for position in reversed(bare):
-        if _ESCAPE.match(unescaped, position):
-            unescaped = unescaped[:position] + b"%25" + unescaped[position + 1 :]
-    return unescaped
-
-
-def _decode(match: re.Match[bytes]) -> bytes:
-    if match[1] is None:
-        return b"%"
-    value = int(match[1], 16)
-    return bytes((value,)) if value in _UNRESERVED else match[0]
+    first, *rest = path.split(b"%")
+    pieces = [first]
+    for part in rest:
+        char = _UNESCAPED.get(part[:2])
+        pieces += (_BARE_PERCENT, part) if char is None else (char, part[2:])
+    unescaped = _BECOMES_ESCAPE.sub(b"%25", b"".join(pieces))
+    return unescaped.replace(_BARE_PERCENT, b"%")
 
 
 def _remove_dot_segments(path: bytes) -> bytes:

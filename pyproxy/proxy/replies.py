@@ -1,12 +1,29 @@
-"""Replies that the proxy writes itself, byte for byte as Envoy 1.40 writes them.
+"""Response heads, and the replies that the proxy writes itself, byte for byte as Envoy 1.40 writes them.
 
-Order, measured: content-length and content-type where there is a body, location, date, server (OVERWRITE only),
-connection: close where the connection ends, and the framing of an empty body last.
+Order of a local reply, measured: x-envoy-overloaded and location, content-length and content-type where there is a
+body, x-envoy-upstream-healthchecked-cluster, date, server (OVERWRITE only), connection: close where the connection
+ends, and the framing of an empty body last.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence, Set
+
+from pyproxy.proxy.command_operators import Expand
+from pyproxy.proxy.header_mutation import apply, put
+from pyproxy.settings import HeaderMutation
+from pyproxy.wire.head import MERGED_RESPONSE_HEADERS
+from pyproxy.wire.messages import Headers
+
+HEALTH_FAILING = (b"x-envoy-immediate-health-check-fail", b"true")
+"""In every response while the admin lets health checks fail, where a listener has a path for them (measured)."""
+
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+CLOSE = b"connection: close\r\n"
+KEEP_ALIVE = b"connection: keep-alive\r\n"
+"""Of a response in HTTP/1.0 that does not end the connection."""
+CHUNKED = b"transfer-encoding: chunked\r\n"
+NO_BODY = b"content-length: 0\r\n"
 
 # Envoy's own phrases, whatever the backend wrote; all others are "Unknown" (measured for 100..999).
 _PHRASES = {
@@ -67,6 +84,7 @@ _PHRASES = {
     508: b"Loop Detected",
     510: b"Not Extended",
     511: b"Network Authentication Required",
+    599: b"Last Unassigned Server Error Code",
 }
 _STATUS_LINES = {status: b"HTTP/1.1 %d %b\r\n" % (status, phrase) for status, phrase in _PHRASES.items()}
 
@@ -79,9 +97,58 @@ def status_line(status: int) -> bytes:
     return _STATUS_LINES.get(status) or b"HTTP/1.1 %d Unknown\r\n" % status
 
 
+def in_http_10(head: bytes) -> bytes:
+    """A head that begins with HTTP/1.1, for a client that speaks HTTP/1.0."""
+    return b"HTTP/1.0" + head[8:]
+
+
 def phrase(status: int) -> bytes:
     """Envoy's reason phrase, also the body of a reply to a request that its codec refuses."""
     return _PHRASES.get(status, b"Unknown")
+
+
+def response_head(
+    status: int,
+    headers: Headers,
+    *,
+    date: bytes,
+    server: bytes | None,
+    service_time: bytes | None = None,
+    close: bool,
+    framing: bytes,
+    http_10: bool,
+    request_id: bytes | None = None,
+) -> bytes:
+    """A response's head. What Envoy sets replaces a header where it stands, and else goes to the end.
+
+    ``server``: OVERWRITE, or ``None`` for PASS_THROUGH. ``framing``: the line that Envoy's codec adds last where the
+    head has no length of its own, or nothing.
+    """
+    names = {name for name, _ in headers}
+    if service_time is not None:
+        headers = _with(headers, names, b"x-envoy-upstream-service-time", service_time)
+    if b"date" not in names:
+        headers = [*headers, (b"date", date)]
+    if server is not None:
+        headers = _with(headers, names, b"server", server)
+    if request_id is not None:
+        headers = _with(headers, names, b"x-request-id", request_id)
+    first = status_line(status)
+    if close:
+        framing = CLOSE + framing
+    elif http_10 and status != 101:
+        framing = KEEP_ALIVE + framing
+    if http_10:
+        first = in_http_10(first)
+    return b"%b%b\r\n%b\r\n" % (first, b"\r\n".join(map(b": ".join, headers)), framing)
+
+
+def _with(headers: Headers, names: Set[bytes], name: bytes, value: bytes) -> Headers:
+    """``headers`` with that one: it replaces the first of its name (of ``names``, which are theirs), or is the last."""
+    if name not in names:
+        return [*headers, (name, value)]
+    at = next(index for index, field in enumerate(headers) if field[0] == name)
+    return [*headers[:at], (name, value), *headers[at + 1 :]]
 
 
 def local_reply(
@@ -89,42 +156,63 @@ def local_reply(
     *,
     date: bytes,
     server: bytes | None,
+    mutations: Sequence[HeaderMutation] = (),
     body: bytes = b"",
-    location: bytes | None = None,
+    headers: Headers | None = None,
     close: bool = False,
     head: bool = False,
     grpc: bool = False,
+    http_10: bool = False,
+    expand: Expand | None = None,
+    grpc_status: int | None = None,
+    health_checked: bytes | None = None,
+    health_failing: bool = False,
+    request_id: bytes | None = None,
 ) -> bytes:
     """A whole local reply.
 
+    ``headers``: what the router gives it, such as ``location``; they come first, and a content-type of theirs is the
+    reply's. ``mutations``: of ``lateResponseHeaders``, which Envoy applies to every reply, whoever writes it.
     ``head``: it answers a HEAD request, which gets the head alone. ``grpc``: the request's content-type was gRPC's,
-    so that the status goes into grpc-status and the body into grpc-message.
+    so that the status goes into grpc-status, unless ``grpc_status`` says another, and the body into grpc-message.
+    ``health_checked``: the service cluster, in an answer to a health check. ``request_id``: to be told to the client.
     """
+    headers = list(headers or ())
     if grpc:
-        lines = [
-            b"HTTP/1.1 200 OK\r\ncontent-type: application/grpc\r\ngrpc-status: %d\r\n" % _GRPC_STATUS.get(status, 2)
-        ]
+        code = _GRPC_STATUS.get(status, 2) if grpc_status is None else grpc_status
+        put(headers, b"content-type", b"application/grpc")
+        headers.append((b"grpc-status", b"%d" % code))
         if body:
-            lines.append(b"grpc-message: %b\r\n" % body)
-        body = b""
+            headers.append((b"grpc-message", body))
+        status, body = 200, b""
+    elif body:
+        headers.append((b"content-length", b"%d" % len(body)))
+        if all(name != b"content-type" for name, _ in headers):
+            headers.append((b"content-type", b"text/plain"))
     else:
-        lines = [status_line(status)]
-        if body:
-            lines.append(b"content-length: %d\r\ncontent-type: text/plain\r\n" % len(body))
-        if location is not None:
-            lines.append(b"location: %b\r\n" % location)
-    lines.append(b"date: %b\r\n" % date)
-    if server is not None:
-        lines.append(b"server: %b\r\n" % server)
-    if close:
-        lines.append(b"connection: close\r\n")
-    if not body:
+        headers = [field for field in headers if field[0] != b"content-type"]
+    if mutations:
+        headers = apply(headers, mutations, MERGED_RESPONSE_HEADERS, expand)
+    if health_checked is not None:
+        # The filter that answers health checks is the last that a response passes (measured).
+        put(headers, b"x-envoy-upstream-healthchecked-cluster", health_checked)
+    if health_failing:
+        put(headers, *HEALTH_FAILING)
+    framing = b"" if body else NO_BODY
+    if head and not body:
         # Without a length Envoy's codec announces chunks even where none follow, as after HEAD.
-        lines.append(b"transfer-encoding: chunked\r\n" if head else b"content-length: 0\r\n")
-    lines.append(b"\r\n")
-    if not head:
-        lines.append(body)
-    return b"".join(lines)
+        framing = b"" if http_10 else CHUNKED
+    written = response_head(
+        status,
+        headers,
+        date=date,
+        server=server,
+        close=close,
+        framing=framing,
+        http_10=http_10,
+        request_id=request_id,
+    )
+    return written if head else written + body
 
 
 def upstream_failure(reason: bytes) -> bytes:
@@ -134,6 +222,3 @@ def upstream_failure(reason: bytes) -> bytes:
 
 ROUTE_TIMEOUT = b"upstream request timeout"
 """Body of the 504 when the route's timeout has run out."""
-
-STREAM_TIMEOUT = b"stream timeout"
-"""Body of the 408 or 504 when a request has made no progress for ``stream_idle_timeout``."""

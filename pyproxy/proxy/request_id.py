@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import os
 
+from pyproxy.settings import HttpOptions
+
 _VARIANT = "89ab"
+_UUID_LENGTH = 36
+_VERSION_DIGIT = 14
 
 
 def format_request_id(random: bytes) -> bytes:
@@ -12,6 +16,21 @@ def format_request_id(random: bytes) -> bytes:
     digits = random.hex()
     variant = _VARIANT[random[8] & 3]
     return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}".encode()
+
+
+def keep_request_id(sent: bytes | None, *, edge: bool, options: HttpOptions) -> bytes | None:
+    """The x-request-id that a request goes on with, where it needs no new one; ``None``: it needs one or has none.
+
+    ``edge``: the client comes from outside, so that its own id counts only if the policy says so. The version digit of
+    a UUID from there is set to 4: Envoy notes in it that a request is traced, which is not the client's to say.
+    """
+    if not options.generate_request_id:
+        return sent
+    if not sent or not edge:
+        return sent or None
+    if not options.preserve_external_request_id:
+        return None
+    return sent[:_VERSION_DIGIT] + b"4" + sent[_VERSION_DIGIT + 1 :] if len(sent) == _UUID_LENGTH else sent
 
 
 class RequestIds:

@@ -49,6 +49,6 @@ def describe(request: RequestHead, environment: Mapping[str, str]) -> bytes:
 async def start_echo(address: str, port: int) -> HttpServer:
     """Serve the application. Raises ``OSError`` if the address can't be had."""
     headers = [("Content-Type", "application/json"), ("X-Content-Type-Options", "nosniff")]
-    server = HttpServer(lambda request: Response(200, headers, describe(request, os.environ)))
+    server = HttpServer(lambda request, body: Response(200, headers, describe(request, os.environ)))
     await server.start(address, port)
     return server

@@ -1,12 +1,12 @@
 """A small HTTP/1.1 server for the pages that a pyproxy process has of its own: the example backend and the admin.
 
-It reads requests with the proxy's own reader and answers each at once; nothing here is on the data path.
+It reads requests with the proxy's own reader and answers one after the other; nothing here is on the data path.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import cast
 
@@ -31,14 +31,17 @@ class Response:
     body: bytes
 
 
-Handler = Callable[[RequestHead], Response]
+Handler = Callable[[RequestHead, bytes], Response | Awaitable[Response]]
+"""Of a request and its body."""
 
 
 class HttpServer:
-    """Answers requests on one address with ``handler``, whatever their body says."""
+    """Answers requests on one address with ``handler``."""
 
-    def __init__(self, handler: Handler) -> None:
+    def __init__(self, handler: Handler, *, longest_body: int | None = None) -> None:
+        """``longest_body``: in bytes, a longer one gets 413; ``None``: bodies are read and dropped, however long."""
         self.handler = handler
+        self.longest_body = longest_body
         self.date = HttpDate()
         self.connections: set[_Connection] = set()
         self._server: asyncio.Server | None = None
@@ -68,6 +71,8 @@ class _Connection(asyncio.Protocol):
         self._server = server
         self._reader = RequestReader(_OPTIONS)
         self._request: RequestHead | None = None
+        self._body = b""
+        self._answering: asyncio.Task[None] | None = None
         self._transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -76,13 +81,19 @@ class _Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._server.connections.discard(self)
+        if self._answering is not None:
+            self._answering.cancel()
 
     def abort(self) -> None:
         self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
         self._reader.receive(data)
-        while not self._transport.is_closing():
+        if self._answering is None:
+            self._advance()
+
+    def _advance(self) -> None:
+        while self._answering is None and not self._transport.is_closing():
             if self._request is None:
                 head = self._reader.read_head()
                 if head is None:
@@ -100,14 +111,35 @@ class _Connection(asyncio.Protocol):
                     return
                 if not piece and not self._reader.body_complete:
                     return
-            request, self._request = self._request, None
-            self._answer(request)
+                if self._server.longest_body is not None:
+                    self._body += piece
+                    if len(self._body) > self._server.longest_body:
+                        self._refuse(413)
+                        return
+            request, body, self._request, self._body = self._request, self._body, None, b""
+            response = self._server.handler(request, body)
+            if isinstance(response, Response):
+                self._answer(request, response)
+            else:
+                self._transport.pause_reading()
+                self._answering = asyncio.ensure_future(self._answer_later(request, response))
+
+    async def _answer_later(self, request: RequestHead, response: Awaitable[Response]) -> None:
+        try:
+            self._answer(request, await response)
+        except Exception as error:
+            # As for one raised at once: the connection ends, and the loop's handler reports it.
+            asyncio.get_running_loop().call_exception_handler({"message": "a handler failed", "exception": error})
+            self._transport.abort()
+        self._answering = None
+        if not self._transport.is_closing():
+            self._transport.resume_reading()
+            self._advance()
 
     def _refuse(self, status: int) -> None:
         self._write(Response(status, [("Content-Type", "text/plain")], phrase(status)), head_only=False, close=True)
 
-    def _answer(self, request: RequestHead) -> None:
-        response = self._server.handler(request)
+    def _answer(self, request: RequestHead, response: Response) -> None:
         self._write(response, head_only=request.method == b"HEAD", close=request.close)
 
     def _write(self, response: Response, *, head_only: bool, close: bool) -> None:

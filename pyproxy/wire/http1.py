@@ -11,6 +11,8 @@ Heads are stateless: a whole head (``parse_request_head``, ``parse_response_head
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import replace
 
 import h11
 
@@ -18,16 +20,21 @@ from pyproxy.errors import Fault
 from pyproxy.settings import HttpOptions
 from pyproxy.wire import fast
 from pyproxy.wire import head as rules
-from pyproxy.wire.chunked import BadChunk, ChunkedReader
+from pyproxy.wire.chunked import LAST_CHUNK, BadChunk, ChunkedReader, TrailersTooLarge, last_chunk
 from pyproxy.wire.messages import Headers, RequestHead, ResponseHead
 
 MAX_RESPONSE_HEAD_BYTES = 81_920
 """Envoy's limit of a backend's status line and headers (80 KiB), measured."""
 
+_FRAMING = frozenset((b"content-length", b"transfer-encoding"))
 _HOP_BY_HOP = frozenset((b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"))
 
 
-def parse_request_head(head: bytes, options: HttpOptions) -> RequestHead | Fault:
+Ignores = Callable[[bytes], bool]
+"""Whether a protocol in Upgrade is overlooked (``ignore_http_11_upgrade``)."""
+
+
+def parse_request_head(head: bytes, options: HttpOptions, ignores: Ignores | None = None) -> RequestHead | Fault:
     """A whole request head, blank line included, as Envoy's codec would hand it on."""
     lines = rules.split_lines(head)
     request_line = rules.parse_request_line(lines[0]) if lines else rules.codec_error()
@@ -35,40 +42,63 @@ def parse_request_head(head: bytes, options: HttpOptions) -> RequestHead | Fault
         return request_line
     method, target, minor = request_line
     if minor == rules.HTTP_09:
-        return _simple_request(lines[0], method, target)
+        return _simple_request(lines[0], method, target, options)
     lines_fields = rules.split_fields(lines[1:])
-    if lines_fields is None:
+    if lines_fields is None or rules.has_blank_fold(head):
+        return rules.codec_error()
+    framing = rules.framing(lines_fields)
+    if framing == "content_length" or (framing == "both" and rules.is_bad_beside_coding(lines_fields)):
         return rules.codec_error()
     fields = rules.check_request_fields(lines_fields, options)
     if isinstance(fields, Fault):
         return fields
-    framing = rules.framing(fields)
-    if framing == "content_length":
-        return rules.codec_error()
+    judged = _judge(request_line, fields, framing, options, ignores)
+    if isinstance(judged, RequestHead):
+        judged.dropped_headers = len(lines_fields) - len(fields)
+    return _in_its_version(judged, minor, options)
+
+
+def _judge(
+    request_line: tuple[bytes, bytes, int],
+    fields: Headers,
+    framing: str | tuple[int | None, bool],
+    options: HttpOptions,
+    ignores: Ignores | None,
+) -> RequestHead | Fault:
+    """What stands in a head whose lines are right."""
+    method, target, minor = request_line
     upgrade = _wanted_upgrade(fields)
+    if upgrade is not None and ignores is not None:
+        fields, upgrade = _without_ignored(fields, upgrade, ignores)
     if method == b"CONNECT" and any(n == b"content-length" and v.strip(b"0") for n, v in fields):
         return rules.codec_error("http1.body_disallowed")
     if framing == "both":
         return rules.codec_error("http1.content_length_and_chunked_not_allowed")
     if framing == "transfer_encoding" or (method == b"CONNECT" and framing == (None, True)):
         return rules.codec_error("http1.invalid_transfer_encoding", 501)
+    nominated = _nominated(fields, upgrade)
+    if isinstance(nominated, Fault):
+        return nominated
     split = rules.split_target(method, target)
     if isinstance(split, Fault):
         return split
     path, authority = split
     absolute = authority is not None and method != b"CONNECT"
-    if minor != 1:
+    if minor != 1 and not options.accept_http_10:
         return rules.codec_error("low_version", 426)
+    if b"host" in nominated:
+        fields = [field for field in fields if field[0] != b"host"]
     hosts = [value for name, value in fields if name == b"host"]
     if authority is None and hosts:
         authority = hosts[0]
     if authority is not None and not rules.authority_is_valid(authority):
         return rules.codec_error("http.invalid_authority")
     assert isinstance(framing, tuple)
+    if authority is None and minor != 1:
+        authority = options.default_host_for_http_10
     if authority is None:
-        # The connection manager refuses it, whatever else is wrong but this.
-        if any(name == b"connection" and rules.nominated_headers(value) is None for name, value in fields):
-            return rules.codec_error("http1.connection_header_rejected")
+        # The connection manager refuses it, whatever else is wrong.
+        fields = [field for field in fields if field[0] not in nominated]
         fields = rules.merge(fields, rules.MERGED_REQUEST_HEADERS)
         refused = RequestHead(method, path, None, fields, framing[0], framing[1], minor, upgrade=upgrade)
         refused.expect_continue = any(name == b"expect" and value.lower() == b"100-continue" for name, value in fields)
@@ -82,26 +112,70 @@ def parse_request_head(head: bytes, options: HttpOptions) -> RequestHead | Fault
     headers = _grammar(method, target, fields, has_host=bool(hosts))
     if isinstance(headers, Fault):
         return headers
-    return _clean_request(RequestHead(method, path, authority, headers, framing[0], framing[1], minor, upgrade=upgrade))
+    request = RequestHead(method, path, authority, headers, framing[0], framing[1], minor, upgrade=upgrade)
+    return _clean_request(request, nominated)
 
 
-def _simple_request(line: bytes, method: bytes, target: bytes) -> RequestHead | Fault:
+def _in_its_version(judged: RequestHead | Fault, minor: int, options: HttpOptions) -> RequestHead | Fault:
+    """What is only found wrong once all lines are right is refused in HTTP/1.0 where that is spoken (measured)."""
+    if isinstance(judged, Fault) and minor != 1 and options.accept_http_10:
+        return replace(judged, http_10=True)
+    return judged
+
+
+def _nominated(fields: Headers, upgrade: bytes | None) -> frozenset[bytes] | Fault:
+    """What Connection takes away (RFC 9110 section 7.6.1), before anything else looks at it, or why it may not.
+
+    Envoy does not look at the nominations of a request for an upgrade (measured).
+    """
+    if upgrade is not None:
+        return frozenset()
+    values = [value for name, value in fields if name == b"connection"]
+    nominated = rules.nominated_headers(b",".join(values))
+    return rules.codec_error("http1.connection_header_rejected") if nominated is None else nominated
+
+
+def _simple_request(line: bytes, method: bytes, target: bytes, options: HttpOptions) -> RequestHead | Fault:
     """HTTP/0.9: the version gate's 426, but Envoy takes a line that ends in ``HTTP/1.1`` for a request without Host."""
     split = rules.split_target(method, target)
     if isinstance(split, Fault):
-        return split
-    if not line.endswith(b"HTTP/1.1"):
+        return _in_its_version(split, rules.HTTP_09, options)
+    path, authority = split
+    if line.endswith(b"HTTP/1.1"):
+        return RequestHead(method, path, None, [], spellings={})
+    if not options.accept_http_10:
         return rules.codec_error("low_version", 426)
-    return RequestHead(method, split[0], None, [])
+    authority = authority or options.default_host_for_http_10
+    return RequestHead(method, path, authority, [], minor_version=-1, close=True, spellings={})
+
+
+def _without_ignored(fields: Headers, upgrade: bytes, ignores: Ignores) -> tuple[Headers, bytes | None]:
+    """The headers, and what they ask for, without the protocols in Upgrade that are to be overlooked (measured)."""
+    protocols = [protocol for part in upgrade.split(b",") if (protocol := part.strip(b" \t"))]
+    kept = [protocol for protocol in protocols if not ignores(protocol)]
+    if len(kept) == len(protocols):
+        return fields, upgrade
+    at = next(index for index, field in enumerate(fields) if field[0] == b"upgrade")
+    others = [field for field in fields if field[0] != b"upgrade"]
+    if not kept:
+        return others, None
+    left = b",".join(kept)
+    return [*others[:at], (b"upgrade", left), *others[at:]], left
 
 
 def _wanted_upgrade(fields: Headers) -> bytes | None:
     """The Upgrade header of a request whose Connection header names it; ``h2c`` is ignored, as Envoy does."""
-    wanted = b",".join(value for name, value in fields if name == b"upgrade")
-    if not wanted or wanted.lower() == b"h2c":
+    if _asks_for(fields, b"h2c") or not _asks_for(fields, None):
         return None
-    named = any(b"upgrade" in rules.tokens(value) for name, value in fields if name == b"connection")
-    return wanted if named else None
+    return b",".join(value for name, value in fields if name == b"upgrade")
+
+
+def _asks_for(fields: Headers, protocol: bytes | None) -> bool:
+    """Whether Connection names Upgrade and there is one, for ``protocol`` or, without it, for any."""
+    values = [value for name, value in fields if name == b"upgrade"]
+    if not values or (protocol is not None and b",".join(values).lower() != protocol):
+        return False
+    return any(b"upgrade" in rules.tokens(value) for name, value in fields if name == b"connection")
 
 
 def _grammar(method: bytes, target: bytes, fields: Headers, *, has_host: bool) -> Headers | Fault:
@@ -120,39 +194,37 @@ def _grammar(method: bytes, target: bytes, fields: Headers, *, has_host: bool) -
     return [(name, value) for name, value in event.headers if name != b"host"]
 
 
-def _clean_request(request: RequestHead) -> RequestHead | Fault:
-    """Take out what concerns only this connection (RFC 9110 section 7.6.1), as Envoy does it."""
+def _clean_request(request: RequestHead, nominated: frozenset[bytes]) -> RequestHead:
+    """Take out what concerns only this connection (RFC 9110 section 7.6.1), as Envoy does it.
+
+    What Connection nominates is gone before anything else looks at it.
+    """
     headers = rules.merge(request.headers, rules.MERGED_REQUEST_HEADERS)
-    nominated: frozenset[bytes] = frozenset()
-    dropped = _HOP_BY_HOP
-    for name, value in headers:
-        if name == b"connection":
-            found = rules.nominated_headers(value)
-            if found is None:
-                return rules.codec_error("http1.connection_header_rejected")
-            nominated = found
-            request.close = request.close or b"close" in rules.tokens(value)
-        elif name == b"proxy-connection":
-            request.close = request.close or b"close" in rules.tokens(value)
-        elif name == b"expect":
-            request.expect_continue = value.lower() == b"100-continue"
+    named = {name: value for name, value in headers if name not in nominated}
+    request.close = rules.closes(named, http_10=request.http_10)
+    request.expect_continue = named.get(b"expect", b"").lower() == b"100-continue"
+    nominates_te = b"te" in rules.tokens(named.get(b"connection", b""))
+    if request.http_10 and request.chunked:
+        # RFC 9112 section 6.1: who sends chunks in HTTP/1.0 may not know where its own message ends.
+        request.close = True
     if b"content-length" in nominated and request.content_length is not None:
         # Envoy forwards such a body without its length, so re-framed (measured).
-        request.reframe = True
-    if b"host" in nominated:
-        request.authority = None
+        request.reframe = request.content_length > 0
+        request.content_length = request.content_length or None
+    dropped = _HOP_BY_HOP
     if request.upgrade is not None:
         dropped = frozenset((b"keep-alive", b"proxy-connection", b"transfer-encoding"))
+    elif _asks_for(headers, b"h2c"):
+        dropped = _HOP_BY_HOP | {b"http2-settings"}
     cleaned: Headers = []
     for name, value in headers:
         if name in dropped or name in nominated or (name == b"expect" and request.expect_continue):
             continue
-        if name == b"te":
-            if b"trailers" not in rules.tokens(value):
+        if name == b"te" and request.upgrade is None:
+            # Envoy compares this one as it is written.
+            if (value or nominates_te) and b"trailers" not in [token.strip(b" \t") for token in value.split(b",")]:
                 continue
-            value = b"trailers"
-        elif name == b"http2-settings":
-            continue
+            value = value and b"trailers"
         cleaned.append((name, value))
     request.headers = cleaned
     return request
@@ -171,40 +243,72 @@ def parse_response_head(
         return status_line
     status, minor = status_line
     fields = rules.split_fields(lines[1:])
-    if fields is None:
+    if fields is None or rules.has_blank_fold(head):
         return rules.PROTOCOL_ERROR
     refused = rules.check_response_fields(fields, options)
     if refused is not None:
         return refused
-    framing = rules.framing(fields)
+    has_bare_cr = rules.has_bare_cr(fields)
+    framing = rules.framing(_as_framed(fields) if has_bare_cr else fields)
+    if status == 304 and framing == "content_length" and rules.says_no_length(fields):
+        # It says how long the body would have been, and Envoy does not look at it.
+        framing = None, False
     if not isinstance(framing, tuple):
         return rules.PROTOCOL_ERROR
     length, chunked = framing
-    if (status == 204 and (length or chunked)) or (status == 101 and (length is not None or chunked)):
+    if has_bare_cr:
+        # As Envoy does (measured). A request with one is refused, but a backend's can mislead nobody once it is gone.
+        fields = rules.without_bare_cr(fields)
+        if rules.framing(fields) == "both":
+            return rules.PROTOCOL_ERROR
+    if (status < 200 or status == 204) and (length or any(name == b"transfer-encoding" for name, _ in fields)):
         return rules.PROTOCOL_ERROR
-    headers = _response_grammar(fields)
-    if isinstance(headers, Fault):
-        return headers
-    headers = rules.merge(headers, rules.MERGED_RESPONSE_HEADERS)
+    refused = _check_response_grammar([field for field in fields if field[0] not in _FRAMING])
+    if refused is not None:
+        return refused
+    headers = rules.merge(fields, rules.MERGED_RESPONSE_HEADERS)
     response = ResponseHead(status, headers)
-    connection = b",".join(value for name, value in headers if name in (b"connection", b"proxy-connection"))
-    wishes = rules.tokens(connection)
-    response.close = b"close" in wishes or (minor == 0 and b"keep-alive" not in wishes)
-    if not (method == b"HEAD" or status < 200 or status in (204, 304)):
+    response.close = rules.closes(dict(headers), http_10=minor == 0)
+    if not (method == b"HEAD" or 100 <= status < 200 or status in (204, 304)):
         response.content_length, response.chunked = length, chunked
         response.until_close = length is None and not chunked
     dropped = _HOP_BY_HOP
-    if status == 101 and upgrade:
-        dropped = _HOP_BY_HOP - {b"connection", b"upgrade"}
-    elif status == 204 or upgrade:
-        # A refused upgrade goes on without its body (measured).
+    if status < 200 or status == 204:
         dropped = _HOP_BY_HOP | {b"content-length"}
+    if upgrade:
+        response.upgrade = _asks_for(headers, None)
+        if response.upgrade and status < 200 and status != 101:
+            # Envoy takes it for the answer, and sends what follows in chunks without a head before them.
+            return rules.PROTOCOL_ERROR
+        dropped = _dropped_after_upgrade(response)
+        if response.upgrade and not chunked and (response.until_close or method == b"HEAD" or status == 304):
+            response.until_close = False
+            response.content_length = 0
     response.headers = [field for field in headers if field[0] not in dropped]
     return response
 
 
-def _response_grammar(fields: Headers) -> Headers | Fault:
-    """h11's verdict on a response's header lines."""
+def _as_framed(fields: Headers) -> Headers:
+    """``fields`` as Envoy frames a response by them: CRs in ``chunked`` make a coding of it that is none (measured)."""
+    framed = [(name, value.strip(b" \t\r")) for name, value in fields]
+    return [
+        (name, value)
+        for name, value in framed
+        if name != b"transfer-encoding" or b"\r" not in value or value.replace(b"\r", b"").lower() != b"chunked"
+    ]
+
+
+def _dropped_after_upgrade(response: ResponseHead) -> frozenset[bytes]:
+    """The headers that don't go on from the answer to a request for an upgrade (measured)."""
+    dropped = _HOP_BY_HOP | {b"content-length"} if response.status == 101 else _HOP_BY_HOP
+    if 101 != response.status < 400:
+        # An upgrade refused without an error goes on without its body.
+        dropped = dropped - {b"keep-alive"} | {b"content-length", b"content-type"}
+    return dropped - {b"connection", b"upgrade"} if response.upgrade else dropped
+
+
+def _check_response_grammar(fields: Headers) -> Fault | None:
+    """h11's verdict on a response's header lines but for those that frame it."""
     connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=1 << 20)
     connection.send(h11.Request(method="GET", target="/", headers=[("host", "-")]))
     try:
@@ -213,15 +317,19 @@ def _response_grammar(fields: Headers) -> Headers | Fault:
     except h11.RemoteProtocolError:
         return rules.PROTOCOL_ERROR
     assert isinstance(event, h11.Response)
-    return list(event.headers)
+    return None
 
 
 class _MessageReader(ABC):
     """Buffer and body framing, the same for both directions."""
 
-    __slots__ = ("_buffer", "_chunks", "_remaining", "_scanned", "body_complete")
+    __slots__ = ("_buffer", "_chunks", "_options", "_remaining", "_scanned", "body_complete", "ending", "fault")
 
-    def __init__(self) -> None:
+    _STRICT_CHUNKS = True
+    _MAX_TRAILER_BYTES = rules.MAX_TRAILER_BYTES
+
+    def __init__(self, options: HttpOptions) -> None:
+        self._options = options
         self._buffer: bytes | bytearray = b""
         self._scanned = 0
         self._remaining: int | None = 0
@@ -229,6 +337,11 @@ class _MessageReader(ABC):
         self._chunks: ChunkedReader | None = None
         self.body_complete = True
         """Nothing more belongs to the current message."""
+        self.ending = LAST_CHUNK
+        """What ends the current body, where it goes on in chunks, once it is complete: trailers may be in it."""
+
+        self.fault: Fault | None = None
+        """What is wrong behind the body bytes that ``read_body`` gave last."""
 
     @property
     def buffered(self) -> int:
@@ -250,9 +363,9 @@ class _MessageReader(ABC):
             self._buffer += data
 
     def _take_head(self, limit: int) -> bytes | bool:
-        """The next whole head; ``False`` while there is none, ``True`` if it is longer than ``limit``."""
+        """The next whole head; ``False`` while there is none, ``True`` if it is, or can only be, over ``limit``."""
         end = rules.head_end(self._buffer, max(self._scanned - 2, 0))
-        if end > limit or (end < 0 and len(self._buffer) > limit):
+        if end > limit or (end < 0 and len(self._buffer) >= limit):
             return True
         if end < 0:
             self._scanned = len(self._buffer)
@@ -264,11 +377,15 @@ class _MessageReader(ABC):
 
     def _expect_body(self, length: int | None, *, chunked: bool) -> None:
         self._remaining = length
-        self._chunks = ChunkedReader() if chunked else None
+        if chunked:
+            self._chunks = ChunkedReader(strict=self._STRICT_CHUNKS, max_trailer_bytes=self._MAX_TRAILER_BYTES)
+        else:
+            self._chunks = None
+        self.ending = LAST_CHUNK
         self.body_complete = not chunked and length == 0
 
     def read_body(self) -> bytes | Fault:
-        """The body bytes that have arrived since the last call, possibly none. Chunk framing and trailers are gone."""
+        """The body bytes that have arrived since the last call, possibly none, without their chunk framing."""
         if self._chunks is not None:
             return self._read_chunks(self._chunks)
         data = self._buffer
@@ -285,26 +402,38 @@ class _MessageReader(ABC):
         return bytes(data)
 
     def _read_chunks(self, chunks: ChunkedReader) -> bytes | Fault:
+        if self.fault is not None:
+            return self.fault
         try:
             data, used = chunks.read(self._buffer)
-        except BadChunk:
-            return self._bad_body()
+        except BadChunk as error:
+            return self._bad_body(error)
         self._buffer = self._buffer[used:] if used < len(self._buffer) else b""
+        if chunks.trailers and self._options.enable_trailers:
+            trailers = self._check_trailers(chunks.trailers)
+            if isinstance(trailers, Fault):
+                self.fault = trailers
+                return data or trailers
+            self.ending = last_chunk(trailers)
         self.body_complete = chunks.complete
         return data
 
     @abstractmethod
-    def _bad_body(self) -> Fault: ...
+    def _check_trailers(self, trailers: Headers) -> Headers | Fault: ...
+
+    @abstractmethod
+    def _bad_body(self, error: BadChunk) -> Fault: ...
 
 
 class RequestReader(_MessageReader):
     """The requests of one downstream connection."""
 
-    __slots__ = ("_options",)
+    __slots__ = ("_ignores", "_line_judged")
 
-    def __init__(self, options: HttpOptions) -> None:
-        super().__init__()
-        self._options = options
+    def __init__(self, options: HttpOptions, ignores: Ignores | None = None) -> None:
+        super().__init__(options)
+        self._ignores = ignores
+        self._line_judged = False
 
     def read_head(self) -> RequestHead | Fault | None:
         """The next request's head, ``None`` while it is not complete, or why the connection can't go on.
@@ -327,8 +456,13 @@ class RequestReader(_MessageReader):
         if head is False:
             return self._check_incomplete()
         assert isinstance(head, bytes)
-        request = fast.request_head(head, self._options) or parse_request_head(head, self._options)
+        self._line_judged = False
+        request: RequestHead | Fault | None = fast.request_head(head, self._options)
+        if request is None:
+            request = parse_request_head(head, self._options, self._ignores)
         if isinstance(request, RequestHead):
+            if self._options.preserve_header_case and request.spellings is None:
+                request.spellings = rules.spellings(head)
             if request.upgrade is not None:
                 self._expect_body(None, chunked=False)
             else:
@@ -337,28 +471,49 @@ class RequestReader(_MessageReader):
 
     def _check_incomplete(self) -> RequestHead | Fault | None:
         """Envoy judges the request line as soon as it is whole."""
+        if self._line_judged:
+            return None
         line_end = self._buffer.find(b"\n")
         if line_end < 0:
             return None
         line = bytes(self._buffer[:line_end]).removesuffix(b"\r")
-        parsed = rules.parse_request_line(line)
+        blanked = rules.blank_controls(line)
+        parsed = rules.parse_request_line(blanked)
         if isinstance(parsed, Fault):
             return parsed
         method, target, minor = parsed
-        return _simple_request(line, method, target) if minor == rules.HTTP_09 else None
+        if minor != rules.HTTP_09:
+            self._line_judged = True
+            return None
+        if line != blanked:
+            # The line is the whole head, and a complete one has no control characters.
+            return rules.codec_error()
+        self._buffer = self._buffer[line_end + 1 :]
+        self._scanned = 0
+        self._expect_body(0, chunked=False)
+        return _simple_request(line, method, target, self._options)
 
-    def _bad_body(self) -> Fault:
+    def _check_trailers(self, trailers: Headers) -> Headers | Fault:
+        if rules.has_bare_cr(trailers):
+            return rules.codec_error("http1.invalid_characters")
+        return rules.check_request_fields(trailers, self._options)
+
+    def _bad_body(self, error: BadChunk) -> Fault:
+        if isinstance(error, TrailersTooLarge):
+            return rules.codec_error("http1.headers_too_large", 431)
         return rules.codec_error()
 
 
 class ResponseReader(_MessageReader):
     """The responses of one upstream connection."""
 
-    __slots__ = ("_method", "_options", "_upgrade")
+    __slots__ = ("_method", "_upgrade")
+
+    _STRICT_CHUNKS = False
+    _MAX_TRAILER_BYTES = MAX_RESPONSE_HEAD_BYTES
 
     def __init__(self, options: HttpOptions) -> None:
-        super().__init__()
-        self._options = options
+        super().__init__(options)
         self._method = b"GET"
         self._upgrade = False
 
@@ -371,13 +526,18 @@ class ResponseReader(_MessageReader):
         """The next head, interim ones too; ``None`` while it is not complete, or why it can't be understood."""
         if not self._buffer:
             return None
-        if not (self._buffer.startswith(b"HTTP/") or b"HTTP/".startswith(self._buffer)):
+        if self._buffer[0] != 0x48:
+            # Envoy looks at the first byte, an H, and then waits for the line.
             return rules.PROTOCOL_ERROR
         head = self._take_head(MAX_RESPONSE_HEAD_BYTES)
         if head is True:
             return rules.PROTOCOL_ERROR
         if head is False:
-            return None
+            line_end = self._buffer.find(b"\n")
+            if line_end < 0:
+                return None
+            line = bytes(self._buffer[:line_end]).removesuffix(b"\r")
+            return None if rules.may_be_status_line(line) else rules.PROTOCOL_ERROR
         assert isinstance(head, bytes)
         response: ResponseHead | Fault | None = None
         if self._method != b"HEAD" and not self._upgrade:
@@ -385,6 +545,8 @@ class ResponseReader(_MessageReader):
         if response is None:
             response = parse_response_head(head, self._method, self._options, upgrade=self._upgrade)
         if isinstance(response, ResponseHead):
+            if self._options.preserve_header_case:
+                response.spellings = rules.spellings(head)
             length = None if response.until_close else response.content_length or 0
             self._expect_body(length, chunked=response.chunked)
         return response
@@ -395,5 +557,10 @@ class ResponseReader(_MessageReader):
             self.body_complete = True
         return self.body_complete
 
-    def _bad_body(self) -> Fault:
+    def _check_trailers(self, trailers: Headers) -> Headers | Fault:
+        if rules.has_bare_cr(trailers):
+            trailers = rules.without_bare_cr(trailers)
+        return rules.check_response_fields(trailers, self._options) or trailers
+
+    def _bad_body(self, error: BadChunk) -> Fault:
         return rules.PROTOCOL_ERROR

@@ -6,6 +6,7 @@ framed in ``content_length`` and ``chunked``; a request head with neither has no
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 Headers = list[tuple[bytes, bytes]]
@@ -26,7 +27,7 @@ class RequestHead:
     content_length: int | None = None
     chunked: bool = False
     minor_version: int = 1
-    """0 or 1 for HTTP/1.x; -1 for any other major version or none at all."""
+    """0 or 1 for HTTP/1.x; another number for any other major version or none at all."""
     close: bool = False
     """The client asked for the connection to be closed after the response."""
     expect_continue: bool = False
@@ -34,6 +35,15 @@ class RequestHead:
     """Content-Length was nominated by Connection: the body goes on without it, chunked."""
     upgrade: bytes | None = None
     """The protocol a ``connection: upgrade`` request wants, as sent; ``None`` for other requests."""
+    dropped_headers: int = 0
+    """Those that were left out for an underscore in their names."""
+    spellings: Mapping[bytes, bytes] | None = None
+    """How the names were spelt, by their lower-case form, where ``preserve_header_case`` is on."""
+
+    @property
+    def http_10(self) -> bool:
+        """The client is answered in HTTP/1.0, which knows no chunks and closes unless both sides say otherwise."""
+        return self.minor_version != 1
 
     @property
     def has_body(self) -> bool:
@@ -53,6 +63,10 @@ class ResponseHead:
     """The body ends with the backend's connection (RFC 9112 section 6.3, rule 8)."""
     close: bool = False
     """The backend's connection can't be used again."""
+    upgrade: bool = False
+    """The request asked for an upgrade, and Connection and Upgrade speak of one here too, whatever the status."""
+    spellings: Mapping[bytes, bytes] | None = None
+    """As a request's."""
 
     @property
     def has_body(self) -> bool:

@@ -21,6 +21,7 @@ from proxyprotocol.v1 import ProxyProtocolV1
 from proxyprotocol.v2 import ProxyProtocolV2
 
 from pyproxy.settings import ProxyProtocol
+from pyproxy.wire.address import format_ip
 
 V1_SIGNATURE = b"PROXY "
 V2_SIGNATURE = b"\r\n\r\n\x00\r\nQUIT\n"
@@ -31,6 +32,7 @@ V2_HEADER_LENGTH = 16
 
 # Family and transport of a PROXY command to the length of its addresses. Envoy takes no other, although the
 # specification has AF_UNSPEC and AF_UNIX too (measured).
+_FAMILY_LENGTHS = {1: 12, 2: 36}
 _ADDRESS_LENGTHS = {0x11: 12, 0x12: 12, 0x21: 36, 0x22: 36}
 
 _TLV_HEADER = struct.Struct("!BH")
@@ -72,6 +74,15 @@ class Preface:
         self._buffer = b""
         self._optional = settings.optional
 
+    @property
+    def begun(self) -> bool:
+        """Whether any byte has come."""
+        return bool(self._buffer)
+
+    def header(self, accepted: Accepted) -> bytes:
+        """The bytes of the header that has been accepted."""
+        return self._buffer[: len(self._buffer) - len(accepted.rest)]
+
     def receive(self, data: bytes) -> Accepted | Rejected | None:
         """Take in bytes. After an answer the preface is over and must not be called again."""
         buffer = self._buffer = self._buffer + data if self._buffer else data
@@ -83,6 +94,8 @@ class Preface:
             return None
         if self._optional:
             return Accepted(buffer, None)
+        if len(buffer) < V2_HEADER_LENGTH and (buffer.startswith(b"\r\n") or b"\r\n" not in buffer):
+            return None  # Envoy waits for a line, or for as many bytes as a version 2 header has (measured)
         return Rejected("no PROXY header", None)
 
 
@@ -96,8 +109,8 @@ def _read_v1(buffer: bytes) -> Accepted | Rejected | None:
         return Accepted(rest, 1)
     if len(fields) != 6:
         return Rejected("wrong number of fields", 1)
-    if b"_" in fields[4] + fields[5] or b"%" in fields[2] + fields[3]:
-        # int() takes 8_0 for a number. A scope id means nothing on any other machine than the sender's.
+    if b"_" in fields[4] + fields[5] or b"-" in fields[4] + fields[5] or b"%" in fields[2] + fields[3]:
+        # int() takes 8_0 and -0 for numbers. A scope id means nothing on any other machine than the sender's.
         return Rejected("bad address", 1)
     try:
         result = ProxyProtocolV1().unpack_line(b" ".join(fields) + b"\r\n")
@@ -110,15 +123,19 @@ def _read_v2(buffer: bytes) -> Accepted | Rejected | None:
     if len(buffer) < V2_HEADER_LENGTH:
         return None
     version_command, family, length = buffer[12], buffer[13], int.from_bytes(buffer[14:16], "big")
-    if version_command not in (0x20, 0x21):
-        return Rejected("bad version or command", 2)
+    if version_command >> 4 != 2:
+        return Rejected("bad version", 2)
     end = V2_HEADER_LENGTH + length
     if version_command == 0x20:
         # LOCAL: the sender talks for itself, and nothing in the block counts.
         return Accepted(buffer[end:], 2) if len(buffer) >= end else None
+    if length < _FAMILY_LENGTHS.get(family >> 4, 0):
+        return Rejected("bad length", 2)
     address_length = _ADDRESS_LENGTHS.get(family)
-    if address_length is None or length < address_length:
-        return Rejected("bad family, transport or length", 2)
+    if address_length is None or version_command != 0x21:
+        # Envoy looks at the command and the transport only when it has the addresses (measured).
+        has_addresses = len(buffer) >= V2_HEADER_LENGTH + _FAMILY_LENGTHS.get(family >> 4, 0)
+        return Rejected("bad command, family or transport", 2) if has_addresses else None
     if len(buffer) < end:
         return None
     address_end = V2_HEADER_LENGTH + address_length
@@ -156,17 +173,11 @@ def _addresses(result: object, rest: bytes, version: int, tlvs: tuple[tuple[int,
     (source, source_port), (destination, destination_port) = result.source, result.dest
     if not (_is_unicast(source) and _is_unicast(destination)):
         return Rejected("not a unicast address", version)
-    return Accepted(rest, version, (_text(source), source_port), (_text(destination), destination_port), tlvs)
-
-
-def _text(address: IPv4Address | IPv6Address) -> str:
-    """The address as inet_ntop(3), and so Envoy, prints it: one that embeds an IPv4 address shows it."""
-    if isinstance(address, IPv6Address):
-        prefix, embedded = divmod(int(address), 1 << 32)
-        if prefix == 0xFFFF or (prefix == 0 and embedded > 0xFFFF):
-            return f"::{'ffff:' if prefix else ''}{IPv4Address(embedded)}"
-    return str(address)
+    return Accepted(rest, version, (format_ip(source), source_port), (format_ip(destination), destination_port), tlvs)
 
 
 def _is_unicast(address: IPv4Address | IPv6Address) -> bool:
-    return not (address.is_multicast or address.is_unspecified or address == IPv4Address(0xFFFFFFFF))
+    return not (address.is_multicast or address.is_unspecified or address == _BROADCAST)
+
+
+_BROADCAST = IPv4Address(0xFFFFFFFF)

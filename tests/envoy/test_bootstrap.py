@@ -14,7 +14,9 @@ import pytest
 from pyproxy.envoy.bootstrap import bootstrap, render
 from pyproxy.envoy.process import find_envoy
 from pyproxy.settings import (
+    ClientAddressOptions,
     Cluster,
+    ConnectionLimit,
     Endpoint,
     HttpOptions,
     Keepalive,
@@ -49,7 +51,9 @@ VARIANTS = {
         BASE,
         proxy_protocol=ProxyProtocol(),
         http=HttpOptions(
-            server_name=b"envoy", suppress_envoy_headers=False, internal_networks=(ip_network("10.0.0.0/8"),)
+            server_name=b"envoy",
+            suppress_envoy_headers=False,
+            client_address=ClientAddressOptions(internal_networks=(ip_network("10.0.0.0/8"),)),
         ),
     ),
     "optional": replace(BASE, proxy_protocol=ProxyProtocol(optional=True), listener_filters_timeout=4),
@@ -58,6 +62,21 @@ VARIANTS = {
     "timeouts": replace(
         BASE, http=HttpOptions(idle_timeout=3, stream_idle_timeout=1.5, headers_with_underscores=Underscores.ALLOW)
     ),
+    "limits": replace(
+        BASE,
+        buffer_limit=1024,
+        connection_limit=ConnectionLimit(3, 1.5),
+        max_connections_to_accept_per_socket_event=None,
+        http=HttpOptions(
+            request_timeout=2,
+            request_headers_timeout=1,
+            max_connection_duration=300,
+            safe_max_connection_duration=True,
+            max_requests_per_connection=100,
+            max_stream_duration=200,
+            health_check_path=b"/ready?x",
+        ),
+    ),
     "routes": replace(
         BASE,
         virtual_hosts=(
@@ -65,7 +84,7 @@ VARIANTS = {
                 "v",
                 ("*.example.com",),
                 (
-                    Route("exact", PathMatch(PathMatchType.EXACT, "/x"), ((CLUSTER, 1),), timeout=3),
+                    Route("exact", PathMatch(PathMatchType.EXACT, "/x"), ((CLUSTER, 1),), timeout=3, idle_timeout=3600),
                     Route(
                         "weighted",
                         PathMatch(PathMatchType.PREFIX, "/api"),
@@ -126,16 +145,47 @@ def test_what_differs_between_the_releases() -> None:
         assert config["normalize_path"] is True
 
 
+def test_limits_are_as_envoy_gateway_writes_them() -> None:
+    config = one(VARIANTS["limits"])
+    limit, _ = config["default_filter_chain"]["filters"]
+    assert limit["name"] == "envoy.filters.network.connection_limit"
+    fields = {name: value for name, value in limit["typed_config"].items() if name != "@type"}
+    assert fields == {"stat_prefix": "http-10080", "max_connections": 3, "delay": "1.5s"}
+    assert config["per_connection_buffer_limit_bytes"] == 1024
+    assert "max_connections_to_accept_per_socket_event" not in config
+    assert one(BASE)["max_connections_to_accept_per_socket_event"] == 1
+    http = config["default_filter_chain"]["filters"][1]["typed_config"]
+    assert http["common_http_protocol_options"] == {
+        "headers_with_underscores_action": "REJECT_REQUEST",
+        "max_connection_duration": "300s",
+        "max_requests_per_connection": 100,
+        "max_stream_duration": "200s",
+    }
+    assert http["http1_safe_max_connection_duration"] is True
+    assert (http["request_timeout"], http["request_headers_timeout"]) == ("2s", "1s")
+    health_check, router = http["http_filters"]
+    assert health_check["name"] == "envoy.filters.http.health_check"
+    assert health_check["typed_config"]["pass_through_mode"] is False
+    assert health_check["typed_config"]["headers"] == [{"name": ":path", "string_match": {"exact": "/ready?x"}}]
+    assert router["name"] == "envoy.filters.http.router"
+
+
+def test_a_duration_of_nought_is_written_where_it_means_something() -> None:
+    http = manager(replace(BASE, http=HttpOptions(max_connection_duration=0)))
+    assert http["common_http_protocol_options"]["max_connection_duration"] == "0s"
+    assert "http1_safe_max_connection_duration" not in http
+    plain = manager(BASE)["common_http_protocol_options"]
+    assert plain == {"headers_with_underscores_action": "REJECT_REQUEST"}
+
+
 def test_routes() -> None:
     (host,) = manager(VARIANTS["routes"])["route_config"]["virtual_hosts"]
     exact, weighted, none = host["routes"]
     assert exact["match"] == {"path": "/x"}
-    assert exact["route"]["timeout"] == "3s"
+    assert (exact["route"]["timeout"], exact["route"]["idle_timeout"]) == ("3s", "3600s")
     assert weighted["match"] == {"path_separated_prefix": "/api"}
     assert [cluster["weight"] for cluster in weighted["route"]["weighted_clusters"]["clusters"]] == [1, 3]
     assert none["direct_response"] == {"status": 500}
-    types = {
-        cluster["name"]: cluster["type"]
-        for cluster in bootstrap(Settings((VARIANTS["routes"],)))["static_resources"]["clusters"]
-    }
-    assert types == {"httproute/default/backend/rule/0": "STATIC", "dns": "STRICT_DNS"}
+    static, dns = bootstrap(Settings((VARIANTS["routes"],)))["static_resources"]["clusters"]
+    assert (static["name"], static["type"]) == ("httproute/default/backend/rule/0", "STATIC")
+    assert (dns["name"], dns["cluster_type"]["name"]) == ("dns", "envoy.cluster.dns")

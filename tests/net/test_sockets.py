@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 from dataclasses import replace
 
 import pytest
@@ -87,3 +88,37 @@ def test_the_node_address_is_no_loopback_where_there_is_another() -> None:
     assert socket.inet_aton(address)
     interfaces = {name for _, name in socket.if_nameindex()}
     assert interfaces != {"lo"} or address == "127.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("keepalive", "result"),
+    [
+        (Keepalive(3, 1200, 60), Keepalive(3, 1200, 60)),
+        (Keepalive(idle=5), Keepalive(9, 5, 75)),
+        (Keepalive(), Keepalive(9, 7200, 75)),
+        (None, None),
+    ],
+)
+@pytest.mark.parametrize("before", [Keepalive(1, 2, 3), None])
+def test_a_listening_socket_takes_other_options(
+    before: Keepalive | None, keepalive: Keepalive | None, result: Keepalive | None
+) -> None:
+    with sockets.listen(replace(LISTENER, keepalive=before)) as listening:
+        sockets.change_keepalive(listening, keepalive)
+        listening.setblocking(True)
+        with socket.create_connection(listening.getsockname()):
+            accepted, _ = listening.accept()
+            with accepted:
+                assert sockets.read_back_keepalive(accepted) == result
+
+
+@pytest.mark.parametrize(("limit", "size"), [(1, 16_384), (8192, 16_384), (32_768, 32_768), (40_000, 49_152)])
+def test_what_is_read_at_once(limit: int, size: int) -> None:
+    assert sockets.read_at_once(limit) == size
+    assert sockets.read_at_once(0) == sys.maxsize
+
+
+def test_interfaces_by_name() -> None:
+    assert sockets.interface_index("lo") == socket.if_nametoindex("lo")
+    for name in ("", "nosuch", "a\x00b", "x" * 60_000):
+        assert sockets.interface_index(name) is None

@@ -3,45 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 
 from pyproxy.net.timing import NEVER, Deadline, HttpDate
-
-
-class FakeHandle:
-    def __init__(self) -> None:
-        self.cancelled = False
-
-    def cancel(self) -> None:
-        self.cancelled = True
-
-
-class FakeLoop:
-    """A loop whose time stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-        self.timers: list[tuple[float, Callable[[], None], FakeHandle]] = []
-
-    def time(self) -> float:
-        return self.now
-
-    def call_at(self, when: float, callback: Callable[[], None]) -> FakeHandle:
-        handle = FakeHandle()
-        self.timers.append((when, callback, handle))
-        return handle
-
-    def move_to(self, now: float) -> None:
-        self.now = now
-        due = [timer for timer in self.timers if timer[0] <= now]
-        self.timers = [timer for timer in self.timers if timer[0] > now]
-        for _, callback, handle in due:
-            if not handle.cancelled:
-                callback()
-
-    @property
-    def armed(self) -> list[float]:
-        return [when for when, _, handle in self.timers if not handle.cancelled]
+from tests.support.clock import FakeLoop
 
 
 def make() -> tuple[FakeLoop, Deadline, list[float]]:
@@ -82,15 +46,15 @@ def test_moving_it_sooner_arms_it_anew() -> None:
     assert fired == [101]
 
 
-def test_never_and_cancel() -> None:
+def test_never_and_close() -> None:
     loop, deadline, fired = make()
     deadline.set(105)
     deadline.set(NEVER)
     loop.move_to(106)
     assert (fired, loop.armed) == ([], [])
     deadline.set(110)
-    deadline.cancel()
-    deadline.cancel()
+    deadline.close()
+    deadline.close()
     assert loop.armed == []
 
 

@@ -4,12 +4,40 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import threading
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from pyproxy.net.upstream import format_address
-from pyproxy.settings import Endpoint
-from tests.support.scenario import GET, OK, Client, answer_all, backend, eventually, proxy, run, settings_for
+from pyproxy.net import hosts
+from pyproxy.settings import Endpoint, Listener
+from tests.support.scenario import (
+    GET,
+    OK,
+    Client,
+    Log,
+    answer_all,
+    backend,
+    eventually,
+    http_listener,
+    proxy,
+    run,
+    settings_for,
+)
+
+
+def held_look_ups(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Let names be looked up, each with 127.0.0.1 for its address, only once the event is set."""
+    answered = threading.Event()
+    look_up = socket.getaddrinfo
+
+    def slow(*args: Any, **kwargs: Any) -> Any:
+        answered.wait(10)
+        return look_up("127.0.0.1", *args[1:], **kwargs)
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+    return answered
 
 
 def test_a_connection_is_reused(loop_name: str) -> None:
@@ -110,7 +138,71 @@ def test_a_name_that_is_none(loop_name: str) -> None:
         async with proxy(settings_for(Endpoint("no-such-name.invalid", 80))) as served:
             async with Client(served.address) as client:
                 await client.send(GET)
-                assert (await client.until(b"remote connection failure")).startswith(b"HTTP/1.1 503")
+                reply = await client.until(b"no healthy upstream")
+                assert reply.startswith(b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 19\r\n")
+                await client.send(GET)  # now without waiting for an answer
+                await client.until(b"no healthy upstream")
+            record = served.log.records[1]
+            assert (record.response_flags, record.response_code_details) == ("UH", "no_healthy_upstream")
+            assert (record.upstream_host, record.upstream_cluster) == (None, "cluster")
+
+    run(main, loop_name)
+
+
+def test_a_client_that_goes_while_its_name_is_looked_up_costs_nothing(
+    loop_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main() -> None:
+        answered = held_look_ups(monkeypatch)
+        async with backend(answer_all) as endpoint:
+            async with proxy(settings_for(Endpoint("app.test", endpoint.port))) as served:
+                async with Client(served.address) as client:
+                    await client.send(GET)
+                    await eventually(lambda: bool(served.listener.connections))
+                await eventually(lambda: not served.listener.connections)
+                async with Client(served.address) as client:
+                    await client.send(GET)
+                    answered.set()
+                    await client.until(b"ok")
+
+    run(main, loop_name)
+
+
+def test_connections_to_an_address_that_a_name_has_no_more_end(loop_name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        open_connections, address = 0, "127.0.0.1"
+        go_on = asyncio.Event()
+
+        async def count(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            nonlocal open_connections
+            open_connections += 1
+            try:
+                while b"/slow" not in await reader.readuntil(b"\r\n\r\n"):
+                    writer.write(OK)
+                await go_on.wait()
+                writer.write(OK)
+                await reader.read()
+            finally:
+                open_connections -= 1
+
+        look_up = socket.getaddrinfo
+        monkeypatch.setattr(socket, "getaddrinfo", lambda name, *more, **most: look_up(address, *more, **most))
+        monkeypatch.setattr(hosts, "REFRESH", 0.01)
+        async with backend(count) as endpoint:
+            async with proxy(settings_for(Endpoint("app.test", endpoint.port))) as served:
+                async with Client(served.address) as idle, Client(served.address) as busy:
+                    await busy.send(GET.replace(b"/", b"/slow", 1))
+                    await eventually(lambda: open_connections == 1)
+                    await idle.send(GET)
+                    await idle.until(b"ok")
+                    assert open_connections == 2
+                    address = "127.0.0.2"
+                    await eventually(lambda: open_connections == 1)
+                    await idle.send(GET)
+                    await idle.until(b"reset reason: remote connection failure")
+                    go_on.set()
+                    await busy.until(b"ok")
+                    await eventually(lambda: open_connections == 0)
 
     run(main, loop_name)
 
@@ -236,6 +328,148 @@ def test_a_request_sent_before_its_upstream_is_there(loop_name: str) -> None:
     run(main, loop_name)
 
 
-def test_format_address() -> None:
-    assert format_address("127.0.0.1", 80) == "127.0.0.1:80"
-    assert format_address("::1", 80) == "[::1]:80"
+# -- circuit breakers ------------------------------------------------------------------------------------------
+
+
+def limited(listener: Listener, *, max_connections: int, max_pending_requests: int = 1024) -> Listener:
+    """``listener`` with other circuit breakers for its cluster."""
+    (host,) = listener.virtual_hosts
+    (route,) = host.routes
+    cluster = replace(route.clusters[0][0], max_connections=max_connections, max_pending_requests=max_pending_requests)
+    return replace(listener, virtual_hosts=(replace(host, routes=(replace(route, clusters=((cluster, 1),)),)),))
+
+
+def test_requests_past_the_connection_limit_wait_their_turn(loop_name: str) -> None:
+    async def main() -> None:
+        connections = 0
+        release = asyncio.Event()
+
+        async def count(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            nonlocal connections
+            connections += 1
+            await release.wait()
+            await answer_all(reader, writer)
+
+        async with backend(count) as endpoint:
+            async with proxy(limited(settings_for(endpoint), max_connections=2)) as served:
+                clients = [Client(served.address) for _ in range(6)]
+                for client in clients:
+                    await client.__aenter__()
+                    await client.send(GET)
+                await eventually(lambda: connections == 2)
+                await asyncio.sleep(0.05)
+                release.set()
+                for client in clients:
+                    await client.until(b"ok")
+                    client.sock.close()
+                assert connections == 2
+
+    run(main, loop_name)
+
+
+@pytest.mark.parametrize("suppress", [True, False])
+def test_requests_past_the_pending_limit_get_503(loop_name: str, suppress: bool) -> None:
+    async def main() -> None:
+        async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.read()
+
+        async with backend(silent) as endpoint:
+            settings = limited(settings_for(endpoint), max_connections=1, max_pending_requests=1)
+            async with proxy(settings, suppress_envoy_headers=suppress) as served:
+                async with Client(served.address) as first, Client(served.address) as second:
+                    await first.send(GET)
+                    pool = next(iter(served.listener._pools.values()), None)
+                    while pool is None or not pool._connections:
+                        await asyncio.sleep(0.005)
+                        pool = next(iter(served.listener._pools.values()), None)
+                    await second.send(GET)
+                    await eventually(lambda: pool._pending == 1)
+                    async with Client(served.address) as third:
+                        await third.send(GET)
+                        reply = await third.until(b"reset reason: overflow")
+                    assert reply.startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
+                    assert (b"x-envoy-overloaded: true\r\n" in reply) == (not suppress)
+                    record = served.log.records[0]
+                    assert (record.response_flags, record.upstream_host) == ("UO", None)
+                    assert record.response_code_details == "upstream_reset_before_response_started{overflow}"
+                # Those who waited have gone: their places are free again.
+                await eventually(lambda: pool._pending == 0)
+
+    run(main, loop_name)
+
+
+def test_a_request_that_waits_gets_a_new_connection_where_one_has_ended(loop_name: str) -> None:
+    async def main() -> None:
+        async def once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(OK.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n"))
+            await writer.drain()
+
+        async with backend(once) as endpoint:
+            async with proxy(limited(settings_for(endpoint), max_connections=1)) as served:
+                clients = [Client(served.address) for _ in range(5)]
+                for client in clients:
+                    await client.__aenter__()
+                    await client.send(GET)
+                for client in clients:
+                    await client.until(b"ok")
+                    client.sock.close()
+
+    run(main, loop_name)
+
+
+def test_all_who_wait_for_an_endpoint_that_refuses_are_told(loop_name: str) -> None:
+    async def main() -> None:
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+        async with proxy(limited(settings_for(Endpoint("127.0.0.1", port)), max_connections=1)) as served:
+            clients = [Client(served.address) for _ in range(5)]
+            for client in clients:
+                await client.__aenter__()
+                await client.send(GET)
+            for client in clients:
+                await client.until(b"remote connection failure")
+                client.sock.close()
+            assert [record.response_flags for record in served.log.records] == ["UF"] * 5
+
+    run(main, loop_name)
+
+
+def look_ups() -> int:
+    """Tasks of this loop that look names up."""
+    return sum(task.get_name().startswith("look up") for task in asyncio.all_tasks())
+
+
+def test_a_cluster_that_no_route_has_any_more(loop_name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        answered = held_look_ups(monkeypatch)
+        connections = 0
+
+        async def count(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            nonlocal connections
+            connections += 1
+            try:
+                await answer_all(reader, writer)
+            finally:
+                connections -= 1
+
+        async with backend(count) as former, backend(answer_all) as latter:
+            async with proxy(settings_for(Endpoint("app.test", former.port))) as served:
+                async with Client(served.address) as waits, Client(served.address) as comes_later:
+                    await waits.send(GET)
+                    await eventually(lambda: len(served.listener.connections) == 2)
+                    await eventually(lambda: any(one._exchange for one in served.listener.connections))
+                    (pool,) = served.listener._pools.values()
+                    served.listener.take_routes(http_listener(settings_for(latter), Log()))
+                    await comes_later.send(GET)
+                    await comes_later.until(b"ok")
+                    assert (pool.busy, look_ups()) == (True, 1)
+                    answered.set()
+                    # Its connection served the request that had waited, and nobody else gets it.
+                    await waits.until(b"ok")
+                    await eventually(lambda: (pool.busy, look_ups(), connections) == (False, 0, 0))
+                    await waits.send(GET)
+                    await waits.until(b"ok")
+                    assert connections == 0
+
+    run(main, loop_name)

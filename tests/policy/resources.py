@@ -65,12 +65,11 @@ def loaded(*texts: str, release: Release = Release.V1_9, address: str = "127.0.0
 
 
 def errors(*texts: str) -> list[PolicyError]:
-    """What is wrong with them."""
+    """What is wrong with them; the warnings if nothing is."""
     try:
-        loaded(*texts)
+        return loaded(*texts).problems
     except PolicyErrors as found:
         return list(found.errors)
-    return []
 
 
 def first(*texts: str) -> str:

@@ -25,7 +25,7 @@ def conditions(text: str, *names: str) -> dict[str, list[Condition]]:
 
 def claims(text: str) -> dict[str, str]:
     attachment = loaded(text).attachment
-    return {listener: policy.metadata.name for (_, _, listener), policy in attachment.applied.items()}
+    return {listener: one.policy.metadata.name for (_, _, listener), one in attachment.applied.items()}
 
 
 @pytest.mark.enforces("spec.targetRefs[].group")

@@ -95,6 +95,11 @@ def test_the_items_of_a_list_are_objects() -> None:
     assert parse("kind: List\n", "f.yaml").documents == []
 
 
+def test_items_that_are_no_list_are_no_objects() -> None:
+    (document,) = parse("kind: List\nitems: {a: b}\n", "f.yaml").documents
+    assert document.data["kind"] == "List"
+
+
 def test_duplicate_keys_name_both_lines() -> None:
     assert messages("a: 1\nb:\n  c: 1\n  c: 2\n") == ["f.yaml:4:3: b.c: duplicate key, first on line 3"]
 
@@ -117,8 +122,8 @@ def test_duplicate_keys_name_both_lines() -> None:
         ("a: !!int x", "f.yaml:1:4: a: 'x' can not have the tag tag:yaml.org,2002:int"),
         ("a: !!bool x", "f.yaml:1:4: a: 'x' can not have the tag tag:yaml.org,2002:bool"),
         ("a: !mine {b: 1}", "f.yaml:1:4: a: the tag !mine is not taken"),
-        ("a:\n\tb: 1", "f.yaml:2:1: not YAML: found character that cannot start any token"),
-        (f"a: {'9' * 5000}", "f.yaml:1:4: a: '9999999999999999999999999999999999999999' can not have the tag"),
+        ("a:\n\tb: 1", "f.yaml:2:1: not YAML: a tab; indent with blanks"),
+        (f"a: {'9' * 5000}", "f.yaml:1:4: a: '9999999999999999999999999999999999999999' is too long for a number"),
     ],
 )
 def test_what_is_not_taken(text: str, message: str) -> None:

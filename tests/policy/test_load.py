@@ -9,18 +9,18 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pyproxy.errors import PolicyErrors
-from pyproxy.policy.load import load
+from pyproxy.policy.load import load, load_statuses, load_statuses_of_texts
 from pyproxy.policy.release import Release
-from tests.policy.resources import BASE, NOW, errors, loaded, only, policy
+from tests.policy.resources import BASE, NOW, errors, loaded, policy
 
 ROOT = Path(__file__).parents[2]
 
 
-EXAMPLES = sorted(path for path in (ROOT / "config").iterdir() if path.suffix == ".yaml" or path.is_dir())
+EXAMPLES = sorted(path for path in (ROOT / "config").iterdir() if path.suffix == ".yaml" or [*path.glob("*.yaml")])
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
@@ -93,6 +93,30 @@ def test_a_folder_that_can_not_be_read(tmp_path: Path, monkeypatch: pytest.Monke
     assert load_errors(tmp_path) == [f"{tmp_path}:1:1: can't be read: Permission denied"]
 
 
+def test_a_link_that_leads_nowhere_is_said(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(BASE)
+    (tmp_path / "b.yaml").symlink_to("nowhere")
+    with pytest.raises(PolicyErrors) as raised:
+        load([tmp_path], release=Release.V1_9, address="127.0.0.1", now=NOW)
+    assert [str(error) for error in raised.value.errors] == [
+        f"{tmp_path}/b.yaml:1:1: can't be read: No such file or directory"
+    ]
+
+
+def test_a_file_that_is_named_twice_is_read_once(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(BASE)
+    result = load([tmp_path, tmp_path / "a.yaml"], release=Release.V1_9, address="127.0.0.1", now=NOW)
+    assert not result.problems
+
+
+def test_what_attaching_finds_is_said_beside_other_mistakes() -> None:
+    first = policy("connection: {bufferLimit: 5Gi}")
+    second = policy("scheme: Foo", name="q")
+    found = [str(error) for error in errors(BASE, first, second)]
+    assert any("BufferLimit value 5Gi is out of range" in error for error in found), found
+    assert any('Unsupported value: "Foo"' in error for error in found), found
+
+
 def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(BASE.encode())))
     assert load([Path("-")], release=Release.V0_6, address="127.0.0.1", now=NOW).settings.listeners
@@ -122,13 +146,64 @@ def test_errors_of_all_files_come_at_once_in_order() -> None:
 
 
 def test_a_policy_alone_says_what_is_missing() -> None:
-    message = only(policy("tcpKeepalive: {}"))
-    assert message == (
-        "a.yaml:5:66: spec.targetRefs[0].name: there is no Gateway eg in namespace default; "
-        "add its file with another -f"
+    assert [str(error) for error in errors(policy("tcpKeepalive: {}"))] == [
+        "a.yaml:1:1: there is no Gateway, so there is nothing to listen on; add its file with another -f",
+        (
+            "a.yaml:5:66: warning: spec.targetRefs[0].name: there is no Gateway eg in namespace default; "
+            "add its file with another -f"
+        ),
+    ]
+
+
+def statuses(*texts: str) -> tuple[list[str], bool]:
+    """The names of the policies that have a status, and whether something was left out."""
+    named = [(f"{chr(ord('a') + number)}.yaml", text) for number, text in enumerate(texts)]
+    result = load_statuses_of_texts(named, now=NOW)
+    return [one.metadata.name for one in result.policies if one.metadata.key in result.attachment.ancestors], (
+        result.left_out
     )
 
 
+@pytest.mark.parametrize(
+    ("other", "is_left_out"),
+    [
+        ("", False),
+        ("kind: Deployment\nanything: goes\n", False),
+        (policy("tls: {minVersion: '1.2'}", name="refused"), False),
+        (
+            BASE.split("---\n")[2].replace("name: backend}]", "name: gone}]").replace("backend}\nspec", "r}\nspec"),
+            False,
+        ),
+        (policy("nonsense: 1", name="broken"), True),
+        (BASE.split("---\n")[2].replace("rules:", "rulse:").replace("{name: backend}\n", "{name: r}\n"), True),
+        ("kind: Gatewy\n", True),
+        ("a: [", True),
+        (policy("tcpKeepalive: {probes: 3, probes: 4}", name="twice"), True),
+        (policy("proxyProtocol: {}"), True),
+    ],
+)
+def test_what_is_wrong_elsewhere_does_not_keep_a_policy_from_its_status(other: str, is_left_out: bool) -> None:
+    names, left_out = statuses(BASE, policy("tcpKeepalive: {}"), other)
+    assert names[0] == "p"
+    assert "broken" not in names
+    assert left_out is is_left_out
+
+
+def test_statuses_need_no_gateway_class_and_no_gateway() -> None:
+    gateway = BASE.split("---\n")[1]
+    assert statuses(gateway, policy("tcpKeepalive: {}")) == (["p"], False)
+    assert statuses(policy("tcpKeepalive: {}")) == ([], False)
+
+
+def test_statuses_of_files_that_can_not_be_read(tmp_path: Path) -> None:
+    result = load_statuses([tmp_path / "no.yaml"], now=NOW)
+    assert result.left_out
+    assert [str(problem) for problem in result.problems] == [
+        f"{tmp_path}/no.yaml:1:1: can't be read: No such file or directory"
+    ]
+
+
+@settings(deadline=None)  # a busy machine is no mistake
 @given(st.text(max_size=60), st.integers(0, len(BASE)))
 def test_a_damaged_file_is_an_error_or_still_valid(text: str, at: int) -> None:
     damaged = BASE[:at] + text + BASE[at:]
@@ -145,6 +220,7 @@ VALUES = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_any_value_in_any_place_is_an_error_or_valid(data: st.DataObject) -> None:
     documents = list(yaml.safe_load_all(BASE + "---\n" + policy("tcpKeepalive: {idleTime: 20m}\nheaders: {}")))

@@ -21,8 +21,16 @@ from tests.policy.resources import BASE, errors, first, loaded, only, policy
         ("group: gateway.envoyproxy.io, kind: Backend", "group: '', kind: Backend", "a backendRef is a Service"),
         ("parentRefs: [{name: eg}]", "parentRefs: [{name: ge}]", "there is no Gateway ge in namespace default"),
         ("parentRefs: [{name: eg}]", "parentRefs: [{name: eg, sectionName: x}]", "no listener of Gateway eg takes"),
-        ("port: 80}", "port: 80}\n  - {name: http, protocol: HTTP, port: 81}", "there are two listeners http"),
-        ("port: 80}", "port: 80}\n  - {name: b, protocol: HTTP, port: 80}", "tuple must be unique for every listener"),
+        (
+            "port: 80}",
+            "port: 80}\n  - {name: http, protocol: HTTP, port: 81}",
+            "Listener name must be unique within the Gateway",
+        ),
+        (
+            "port: 80}",
+            "port: 80}\n  - {name: b, protocol: HTTP, port: 80}",
+            "Combination of port, protocol and hostname must be unique",
+        ),
         ("port: 80}", "port: 80}\n  - {name: b, protocol: HTTP, port: 10080}", "port 10080 is bound for listener http"),
     ],
 )
@@ -87,13 +95,13 @@ def test_an_object_in_another_namespace_is_pointed_out() -> None:
     elsewhere = BASE.replace(
         "metadata: {name: backend}\nspec:\n  endpoints", "metadata: {name: backend, namespace: b}\nspec:\n  endpoints"
     )
-    assert only(elsewhere).endswith("there is no Backend backend in namespace default; there is one in namespace b")
+    assert "there is no Backend backend in namespace default; there is one in namespace b" in only(elsewhere)
 
 
 def test_among_many_the_nearest_is_named() -> None:
     backends = [BASE.split("---\n")[3].replace("backend}", f"{name}}}") for name in ("red", "green", "blue", "backed")]
     text = "---\n".join([*BASE.split("---\n")[:3], *backends])
-    assert only(text).endswith("there is no Backend backend in namespace default; did you mean backed?")
+    assert "there is no Backend backend in namespace default; did you mean backed?" in only(text)
 
 
 def test_a_section_that_is_not_there() -> None:
@@ -120,12 +128,11 @@ def test_an_object_that_could_not_be_read_is_not_missed() -> None:
 
 
 def test_mistakes_in_one_object_and_between_objects_come_together() -> None:
-    text = (
-        BASE.replace("name: backend}]", "name: bakend, wieght: 1}]") + "---\n" + policy("probes: 1", target="name: ge")
-    )
+    route = BASE.replace("parentRefs: [{name: eg}]", "parentRefs: [{name: ge}]")
+    text = route.replace("name: backend}]", "name: bakend, wieght: 1}]") + "---\n" + policy("probes: 1")
     assert [error.field for error in errors(text)] == [
+        "spec.parentRefs[0].name",
         "spec.rules[0].backendRefs[0].wieght",
-        "spec.targetRefs[0].name",
         "spec.probes",
     ]
 
@@ -147,9 +154,24 @@ def test_a_route_of_another_namespace() -> None:
 
 def test_a_file_left_out_is_the_last_thing_to_be_said() -> None:
     alone = policy("tcpKeepalive: {}")
-    assert [error.field for error in errors(alone)] == ["spec.targetRefs[0].name"]
+    assert [error.field for error in errors(alone)] == ["", "spec.targetRefs[0].name"]
     assert [error.field for error in errors(alone + "  probes: 1\n")] == ["spec.probes"]
     without_class = "---\n".join(BASE.split("---\n")[1:])
     assert only(without_class).endswith("there is no GatewayClass eg; add its file with another -f")
-    without_backend = "---\n".join(BASE.split("---\n")[:3])
-    assert only(without_backend).endswith("no Backend backend in namespace default; add its file with another -f")
+
+
+def test_a_backend_that_is_not_there_is_said_and_served_as_500() -> None:
+    without_backend = loaded("---\n".join(BASE.split("---\n")[:3]))
+    (problem,) = without_backend.problems
+    assert str(problem) == (
+        "a.yaml:20:65: spec.rules[0].backendRefs[0].name: there is no Backend backend in namespace default; add its "
+        "file with another -f; its share of the requests is answered 500"
+    )
+    assert not problem.is_warning
+    (route,) = without_backend.settings.listeners[0].virtual_hosts[0].routes
+    assert (route.clusters, route.direct_response) == ((), 500)
+
+
+def test_a_backend_that_is_not_there_comes_among_other_mistakes() -> None:
+    text = "---\n".join(BASE.split("---\n")[:3]).replace("port: 80}", "port: 0}")
+    assert [error.field for error in errors(text)] == ["spec.listeners[0].port", "spec.rules[0].backendRefs[0].name"]

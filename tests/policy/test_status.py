@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import re
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import yaml
 
+from pyproxy.policy import validate
 from pyproxy.policy.status import format_age
 from tests.policy.resources import BASE, NOW, loaded, policy
 
@@ -71,6 +73,53 @@ def test_in_full(output: str) -> None:
             },
         }
     ]
+
+
+def item(spec: str, metadata: str = "") -> dict[str, Any]:
+    """The one policy as JSON."""
+    (found,) = json.loads(loaded(BASE, policy(spec, metadata=metadata)).status("json", NOW))["items"]
+    assert isinstance(found, dict)
+    return found
+
+
+def test_metadata_that_a_cluster_would_keep() -> None:
+    metadata = (
+        ", labels: {team: edge}, annotations: {note: x}, generation: 7, creationTimestamp: '2026-11-24T11:00:00Z', "
+        "managedFields: [{}], finalizers: [a]"
+    )
+    found = item("tcpKeepalive: {}", metadata)
+    assert list(found["metadata"].items()) == [
+        ("annotations", {"note": "x"}),
+        ("creationTimestamp", "2026-11-24T11:00:00Z"),
+        ("generation", 7),
+        ("labels", {"team": "edge"}),
+        ("name", "p"),
+        ("namespace", "default"),
+    ]
+    assert found["status"]["ancestors"][0]["conditions"][0]["observedGeneration"] == 7
+
+
+def test_a_spec_has_the_defaults_that_the_schema_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(validate, "find_refused", lambda spec: iter(()))
+    spec = item("connection: {}\nhttp1: {ignoredUpgradeTypes: [{value: x}]}\ntcpKeepalive: {}")["spec"]
+    assert spec["connection"] == {"maxAcceptPerSocketEvent": 1}
+    assert spec["http1"] == {"ignoredUpgradeTypes": [{"type": "Exact", "value": "x"}]}
+    assert spec["tcpKeepalive"] == {}
+    selector = policy("tcpKeepalive: {}").partition("  targetRefs")[0] + "  targetSelectors: [{kind: Gateway}]\n"
+    (found,) = json.loads(loaded(BASE, selector).status("json", NOW))["items"]
+    assert found["spec"] == {"targetSelectors": [{"group": "gateway.networking.k8s.io", "kind": "Gateway"}]}
+
+
+def test_a_message_is_as_long_as_a_condition_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(validate, "find_refused", lambda spec: iter(()))
+    listeners = "".join(f"  - {{name: l{number}, protocol: HTTP, port: {8000 + number}}}\n" for number in range(64))
+    text = BASE.replace("  - {name: http, protocol: HTTP, port: 80}\n", listeners)
+    names = ", ".join(f"{{name: {letter}{number}, value: 'a  b'}}" for letter in "ab" for number in range(32))
+    spec = f"headers: {{earlyRequestHeaders: {{set: [{names}]}}}}"
+    result = loaded(text, policy(spec)).status("json", NOW)
+    (condition,) = json.loads(result)["items"][0]["status"]["ancestors"][0]["conditions"]
+    assert len(condition["message"]) == 32768
+    assert condition["message"].endswith(" (message truncated).")
 
 
 @pytest.mark.parametrize(

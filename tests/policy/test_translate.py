@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import ip_network
+from typing import Any
 
 import pytest
 
+from pyproxy.policy import validate
 from pyproxy.policy.release import Release
-from pyproxy.settings import Endpoint, HttpOptions, Keepalive, Listener, PathMatch, PathMatchType, ProxyProtocol, Route
+from pyproxy.settings import (
+    ConnectionLimit,
+    Endpoint,
+    HttpOptions,
+    Keepalive,
+    Listener,
+    ProxyProtocol,
+    Route,
+)
 from tests.policy.resources import BASE, loaded, policy
 
 BACKEND = "backendRefs: [{group: gateway.envoyproxy.io, kind: Backend, name: backend}]"
@@ -32,7 +43,7 @@ def test_names_and_ports() -> None:
     host = one.virtual_hosts[0]
     assert (host.name, host.domains) == ("default/eg/http/*", ("*",))
     route = host.routes[0]
-    assert route.name == "httproute/default/backend/rule/0/match/-1/*"
+    assert route.name == "httproute/default/backend/rule/0/match/0/*"
     assert route.clusters[0][0].name == "httproute/default/backend/rule/0"
     assert route.clusters[0][0].endpoints == (Endpoint("127.0.0.1", 3000),)
     assert route.timeout == 15
@@ -50,7 +61,7 @@ def test_defaults_of_the_releases(release: Release) -> None:
     else:
         assert http.server_name == b"envoy"
         assert not http.suppress_envoy_headers
-        assert ip_network("172.16.0.0/12") in http.internal_networks
+        assert ip_network("172.16.0.0/12") in http.client_address.internal_networks
 
 
 @pytest.mark.enforces("spec.headers.enableEnvoyHeaders")
@@ -97,102 +108,107 @@ def test_proxy_protocol(spec: str, proxy_protocol: ProxyProtocol | None) -> None
     assert listener(BASE + "---\n" + policy(spec)).proxy_protocol == proxy_protocol
 
 
-def test_matches_in_the_order_they_are_tried() -> None:
-    rules = (
-        f"  - matches: [{{path: {{value: /}}}}, {{path: {{value: /long/er/}}}}]\n    {BACKEND}\n"
-        f"  - matches: [{{path: {{type: Exact, value: /x}}}}, {{path: {{value: /long}}}}]\n    {BACKEND}\n"
-    )
-    text = BASE.replace(f"  - {BACKEND}\n", rules)
-    routes = hosts(text)["*"]
-    assert [route.match for route in routes] == [
-        PathMatch(PathMatchType.EXACT, "/x"),
-        PathMatch(PathMatchType.PREFIX, "/long/er"),
-        PathMatch(PathMatchType.PREFIX, "/long"),
-        PathMatch(PathMatchType.PREFIX, "/"),
+def test_a_policy_that_the_translator_refuses_answers_500_and_applies_in_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(validate, "find_refused", lambda spec: iter(()))
+    text = BASE.replace("port: 80}", "port: 80}\n  - {name: other, protocol: HTTP, port: 81}")
+    spec = "connection: {bufferLimit: 4Gi}\ntcpKeepalive: {}\nproxyProtocol: {}\nheaders: {enableEnvoyHeaders: true}"
+    result = loaded(text + "---\n" + policy(spec, target="name: eg, sectionName: http"))
+    broken, sound = result.settings.listeners
+    assert [(route.direct_response, route.clusters) for route in broken.virtual_hosts[0].routes] == [(500, ())]
+    assert (broken.keepalive, broken.proxy_protocol, broken.buffer_limit) == (None, None, 32_768)
+    assert not broken.http.suppress_envoy_headers
+    assert result.policies_of(broken) == ["default/p (invalid: every route answers 500)"]
+    assert [route.direct_response for route in sound.virtual_hosts[0].routes] == [None]
+    assert [problem.is_warning for problem in result.problems] == [False]
+
+
+def test_a_policy_for_one_of_two_listeners_of_a_port_is_not_applied_at_all() -> None:
+    text = BASE.replace("port: 80}", "port: 80}\n  - {name: b, protocol: HTTP, port: 80, hostname: b.example}")
+    one = listener(text + "---\n" + policy("proxyProtocol: {}", target="name: eg, sectionName: http"))
+    assert one.proxy_protocol is None
+    assert all(route.direct_response is None for host in one.virtual_hosts for route in host.routes)
+
+
+def test_a_policy_that_is_refused_for_one_listener_of_a_port_answers_500_there_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(validate, "find_refused", lambda spec: iter(()))
+    text = BASE.replace("port: 80}", "port: 80}\n  - {name: b, protocol: HTTP, port: 80, hostname: b.example}")
+    policies = [
+        policy("tcpKeepalive: {}", name="of-b", target="name: eg, sectionName: b"),
+        policy("connection: {bufferLimit: -1}", name="of-all"),
     ]
-    assert routes[0].name == "httproute/default/backend/rule/1/match/0/*"
-
-
-@pytest.mark.parametrize(
-    ("listener_host", "route_hosts", "result"),
-    [
-        ("", "", {"*"}),
-        ("", "[a.example, b.example]", {"a.example", "b.example"}),
-        ("a.example", "", {"a.example"}),
-        ("a.example", "[a.example, b.example]", {"a.example"}),
-        ("'*.example'", "[a.example, x.y.example, other]", {"a.example", "x.y.example"}),
-        ("a.b.example", "['*.example']", {"a.b.example"}),
-        ("'*.example'", "['*.b.example']", {"*.b.example"}),
-    ],
-)
-def test_hostnames(listener_host: str, route_hosts: str, result: set[str]) -> None:
-    text = BASE
-    if listener_host:
-        text = text.replace("port: 80}", f"port: 80, hostname: {listener_host}}}")
-    if route_hosts:
-        text = text.replace("parentRefs: [{name: eg}]", f"parentRefs: [{{name: eg}}]\n  hostnames: {route_hosts}")
-    assert set(hosts(text)) == result
-
-
-def test_listeners_of_one_port_are_one_and_keep_their_hosts_apart() -> None:
-    text = BASE.replace("port: 80}", "port: 80}\n  - {name: b, protocol: HTTP, port: 80, hostname: b.example}").replace(
-        "parentRefs: [{name: eg}]", "parentRefs: [{name: eg}]\n  hostnames: [a.example, b.example]"
-    )
-    assert {host.name for host in listener(text).virtual_hosts} == {
-        "default/eg/http/a_example",
-        "default/eg/b/b_example",
+    one = listener("---\n".join([text, *policies]))
+    assert {host.domains[0]: [route.direct_response for route in host.routes] for host in one.virtual_hosts} == {
+        "*": [500],
+        "b.example": [None],
     }
 
 
-def test_a_domain_that_two_listeners_of_a_port_bring_is_there_once() -> None:
-    text = BASE.replace(
-        "port: 80}", "port: 80}\n  - {name: b, protocol: HTTP, port: 80, hostname: '*.example'}"
-    ).replace("parentRefs: [{name: eg}]", "parentRefs: [{name: eg}]\n  hostnames: [a.example, '*.example']")
-    one = listener(text)
-    assert [(host.name, len(host.routes)) for host in one.virtual_hosts] == [
-        ("default/eg/http/a_example", 1),
-        ("default/eg/b/*_example", 1),
-    ]
-
-
-def test_routes_of_one_host_come_by_age_then_name() -> None:
-    parts = BASE.split("---\n")
-    routes = [
-        parts[2].replace("{name: backend}\nspec", f"{{name: {name}}}\nspec")
-        for name in ("b", "a", "old, creationTimestamp: '2020-01-01T00:00:00Z'")
-    ]
-    found = hosts("---\n".join([*parts[:2], *routes, parts[3]]))["*"]
-    assert [route.name.split("/")[2] for route in found] == ["old", "a", "b"]
-
-
-def test_a_route_that_names_another_port_is_not_on_this_one() -> None:
-    text = BASE.replace("port: 80}", "port: 80}\n  - {name: b, protocol: HTTP, port: 81}").replace(
-        "parentRefs: [{name: eg}]", "parentRefs: [{name: eg, port: 81}]"
+@pytest.mark.enforces("spec.timeout.tcp.connectionInspectionTimeout")
+@pytest.mark.enforces("spec.timeout.http.requestReceivedTimeout")
+@pytest.mark.enforces("spec.timeout.http.requestHeadersReceivedTimeout")
+@pytest.mark.enforces("spec.timeout.http.idleTimeout")
+@pytest.mark.enforces("spec.timeout.http.streamIdleTimeout")
+def test_timeouts() -> None:
+    spec = (
+        "timeout:\n  tcp: {connectionInspectionTimeout: 1500ms}\n"
+        "  http: {requestReceivedTimeout: 2s, requestHeadersReceivedTimeout: 1s, idleTimeout: 1m,\n"
+        "    streamIdleTimeout: 0s}"
     )
-    assert [len(one.virtual_hosts) for one in loaded(text).settings.listeners] == [0, 1]
+    one = listener(BASE + "---\n" + policy(spec))
+    assert one.listener_filters_timeout == 1.5
+    assert one.http == HttpOptions(request_timeout=2, request_headers_timeout=1, idle_timeout=60, stream_idle_timeout=0)
+    assert listener(BASE + "---\n" + policy("timeout: {tcp: {}, http: {}}")) == listener(BASE)
 
 
-def test_backends_by_name() -> None:
-    text = BASE.replace("{ip: {address: 127.0.0.1, port: 3000}}", "{fqdn: {hostname: app.example, port: 80}}")
-    assert hosts(text)["*"][0].clusters[0][0].endpoints == (Endpoint("app.example", 80),)
+@pytest.mark.enforces("spec.connection.connectionLimit.value")
+@pytest.mark.enforces("spec.connection.connectionLimit.closeDelay")
+@pytest.mark.enforces("spec.connection.bufferLimit")
+@pytest.mark.enforces("spec.connection.maxAcceptPerSocketEvent")
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        ("connection: {}", {}),
+        ("connection: {connectionLimit: {value: 5}}", {"connection_limit": ConnectionLimit(5)}),
+        (
+            "connection: {connectionLimit: {value: 5, closeDelay: 10s}}",
+            {"connection_limit": ConnectionLimit(5, delay=10)},
+        ),
+        ("connection: {bufferLimit: 4Ki}", {"buffer_limit": 4096}),
+        ("connection: {maxAcceptPerSocketEvent: 7}", {"max_connections_to_accept_per_socket_event": 7}),
+        ("connection: {maxAcceptPerSocketEvent: 0}", {"max_connections_to_accept_per_socket_event": None}),
+    ],
+)
+def test_connection(spec: str, expected: dict[str, Any]) -> None:
+    assert listener(BASE + "---\n" + policy(spec)) == replace(listener(BASE), **expected)
 
 
-def test_weights() -> None:
-    refs = "{group: gateway.envoyproxy.io, kind: Backend, name: backend, weight: %d}"
-    several = BASE.replace(BACKEND, f"backendRefs: [{refs % 1}, {refs % 0}, {refs % 3}]")
-    clusters = hosts(several)["*"][0].clusters
-    assert [(cluster.name[-9:], weight) for cluster, weight in clusters] == [("backend/0", 1), ("backend/2", 3)]
-
-
-@pytest.mark.parametrize("refs", ["backendRefs: []", BACKEND.replace("backend}", "backend, weight: 0}")])
-def test_nothing_to_send_a_request_to_is_a_500(refs: str) -> None:
-    route = hosts(BASE.replace(BACKEND, refs))["*"][0]
-    assert (route.direct_response, route.clusters) == (500, ())
-
-
-def test_routes_of_another_namespace_only_where_the_listener_lets_them() -> None:
-    foreign = BASE.replace("metadata: {name: backend}", "metadata: {name: backend, namespace: other}").replace(
-        "parentRefs: [{name: eg}]", "parentRefs: [{name: eg, namespace: default}]"
-    )
-    allowed = foreign.replace("port: 80}", "port: 80, allowedRoutes: {namespaces: {from: All}}}")
-    assert hosts(allowed)["*"][0].name.startswith("httproute/other/backend")
+@pytest.mark.enforces("spec.connection.connectionLimit.maxConnectionDuration")
+@pytest.mark.enforces("spec.connection.connectionLimit.maxRequestsPerConnection")
+@pytest.mark.enforces("spec.connection.connectionLimit.maxStreamDuration")
+@pytest.mark.enforces("spec.http1.disableSafeMaxConnectionDuration")
+@pytest.mark.enforces("spec.healthCheck.path")
+@pytest.mark.parametrize(
+    ("spec", "http"),
+    [
+        (
+            "connection: {connectionLimit: {maxConnectionDuration: 1h}}",
+            HttpOptions(max_connection_duration=3600, safe_max_connection_duration=True),
+        ),
+        (
+            """\
+connection: {connectionLimit: {maxConnectionDuration: 0s}}
+http1: {disableSafeMaxConnectionDuration: true}""",
+            HttpOptions(max_connection_duration=0),
+        ),
+        ("http1: {disableSafeMaxConnectionDuration: true}", HttpOptions()),
+        (
+            "connection: {connectionLimit: {maxRequestsPerConnection: 3, maxStreamDuration: 5m}}",
+            HttpOptions(max_requests_per_connection=3, max_stream_duration=300),
+        ),
+        ("healthCheck: {path: '/ready?x=1'}", HttpOptions(health_check_path=b"/ready?x=1")),
+    ],
+)
+def test_limits_of_http(spec: str, http: HttpOptions) -> None:
+    assert listener(BASE + "---\n" + policy(spec)).http == http

@@ -2,31 +2,63 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import ip_network
 from typing import Any
 
 import pytest
 
-from pyproxy.proxy.client_address import Client, identify
-from pyproxy.proxy.headers import CHUNKED, NO_BODY, downstream_response, is_internal, response_framing, upstream_request
-from pyproxy.proxy.route import CompiledRoute
-from pyproxy.settings import Cluster, Endpoint, HttpOptions, PathMatch, PathMatchType, Route
+from pyproxy.proxy.client_address import Client, Origin, identify, locate
+from pyproxy.proxy.headers import (
+    HeaderRules,
+    downstream_response,
+    filtered_response,
+    forwarded_headers,
+    refused_upgrade,
+    response_framing,
+    upstream_request,
+    values_at_router,
+)
+from pyproxy.proxy.replies import CHUNKED, NO_BODY
+from pyproxy.proxy.route_filters import RouteFilters
+from pyproxy.settings import (
+    ClientAddressOptions,
+    ForwardClientCert,
+    HeaderAction,
+    HeaderMutation,
+    HttpOptions,
+    PathMatch,
+    PathMatchType,
+    Route,
+    StringMatch,
+    StringMatchType,
+)
 from pyproxy.wire.messages import Headers, RequestHead, ResponseHead
 
 TODAY = HttpOptions()
-GUIDE = HttpOptions(server_name=b"envoy", suppress_envoy_headers=False, internal_networks=(ip_network("10.0.0.0/8"),))
-ROUTE = CompiledRoute(
-    Route("r", PathMatch(PathMatchType.PREFIX, "/"), ((Cluster("c", (Endpoint("127.0.0.1", 1),)), 1),))
+GUIDE = HttpOptions(
+    server_name=b"envoy",
+    suppress_envoy_headers=False,
+    client_address=ClientAddressOptions(internal_networks=(ip_network("10.0.0.0/8"),)),
 )
-EXTERNAL = identify("203.0.113.7", 1, b"192.0.2.9", GUIDE)
-INTERNAL = identify("10.1.2.3", 1, b"192.0.2.9", GUIDE)
+EXTERNAL = identify("203.0.113.7", 1, b"192.0.2.9", GUIDE.client_address)
+INTERNAL = identify("10.1.2.3", 1, b"192.0.2.9", GUIDE.client_address)
+
+
+def forwarded(head: RequestHead, origin: Origin, request_id: bytes | None, options: HttpOptions) -> list[bytes]:
+    rules = HeaderRules(options)
+    headers = forwarded_headers(head, origin, request_id, None if rules.suppress else b"15000", rules)
+    return upstream_request(head, b"/p", b"h", headers).split(b"\r\n")
 
 
 def written(headers: Headers, client: Client = EXTERNAL, options: HttpOptions = GUIDE, **request: Any) -> list[bytes]:
     head = RequestHead(b"GET", b"/", b"h", headers)
     for name, value in request.items():
         setattr(head, name, value)
-    lines = upstream_request(head, b"/p", client, b"ID", ROUTE, options).split(b"\r\n")
+    origin = locate(headers, client, options.client_address)
+    assert origin is not None
+    kept = dict(headers).get(b"x-request-id") if origin.internal else None
+    lines = forwarded(head, origin, kept or b"ID", options)
     assert lines[-2:] == [b"", b""]
     return lines[:-2]
 
@@ -111,7 +143,49 @@ def test_a_client_behind_another_proxy_is_not_internal() -> None:
         b"x-forwarded-proto: http",
     ]
     assert b"x-envoy-external-address: 10.1.2.3" in lines
-    assert not is_internal(RequestHead(b"GET", b"/", b"h", [(b"x-forwarded-for", b"")]), INTERNAL)
+
+
+def behind(
+    origin: Origin, headers: Headers, options: HttpOptions = GUIDE, request_id: bytes | None = b"ID"
+) -> list[bytes]:
+    head = RequestHead(b"GET", b"/", b"h", headers)
+    return forwarded(head, origin, request_id, options)[2:-2]
+
+
+def test_a_trusted_proxy_says_who_the_client_is() -> None:
+    trusting = replace(GUIDE, client_address=ClientAddressOptions(use_remote_address=False))
+    origin = Origin(b"1.1.1.1", True, False, False, b"203.0.113.7")
+    sent: Headers = [
+        (b"x-forwarded-for", b"1.1.1.1"),
+        (b"x-forwarded-proto", b"https"),
+        (b"x-envoy-external-address", b"6.6.6.6"),
+        (b"x-envoy-original-path", b"/o"),
+        (b"x-envoy-force-trace", b"1"),
+        (b"x-request-id", b"mine"),
+    ]
+    assert behind(origin, sent, trusting, b"mine") == [
+        b"x-forwarded-for: 1.1.1.1,203.0.113.7",
+        b"x-forwarded-proto: https",
+        b"x-envoy-external-address: 6.6.6.6",
+        b"x-envoy-original-path: /o",
+        b"x-request-id: mine",
+        b"x-envoy-expected-rq-timeout-ms: 15000",
+    ]
+    assert behind(origin, [], trusting) == [
+        b"x-forwarded-for: 203.0.113.7",
+        b"x-forwarded-proto: http",
+        b"x-request-id: ID",
+        b"x-envoy-expected-rq-timeout-ms: 15000",
+    ]
+
+
+def test_nothing_is_appended_where_nothing_is_to_be() -> None:
+    origin = Origin(b"1.1.1.1", True, False, False, None)
+    assert behind(origin, [(b"x-forwarded-for", b"9.9.9.9")], TODAY, None) == [
+        b"x-forwarded-for: 9.9.9.9",
+        b"x-forwarded-proto: http",
+    ]
+    assert behind(origin, [], TODAY, None) == [b"x-forwarded-proto: http"]
 
 
 def test_an_empty_x_forwarded_for_is_filled() -> None:
@@ -119,7 +193,7 @@ def test_an_empty_x_forwarded_for_is_filled() -> None:
 
 
 def test_loopback_is_written_as_the_node() -> None:
-    lines = written([], identify("127.0.0.1", 1, b"192.0.2.9", TODAY), TODAY)
+    lines = written([], identify("127.0.0.1", 1, b"192.0.2.9", TODAY.client_address), TODAY)
     assert b"x-forwarded-for: 192.0.2.9" in lines
     assert b"x-envoy-external-address: 127.0.0.1" in lines
 
@@ -143,7 +217,9 @@ def test_framing_of_the_request(request_: dict[str, Any], last: bytes) -> None:
 
 def reply(headers: Headers, options: HttpOptions = GUIDE, *, close: bool = False, framing: bytes = b"") -> list[bytes]:
     head = ResponseHead(200, headers)
-    data = downstream_response(head, service_time=7, date=b"NOW", close=close, framing=framing, options=options)
+    data = downstream_response(
+        head, service_time=7, date=b"NOW", close=close, framing=framing, rules=HeaderRules(options)
+    )
     return data.split(b"\r\n")[:-2]
 
 
@@ -166,7 +242,7 @@ def test_what_is_added_to_a_response() -> None:
 
 def test_a_response_to_a_request_that_is_not_complete_has_no_service_time() -> None:
     data = downstream_response(
-        ResponseHead(200, []), service_time=None, date=b"NOW", close=True, framing=b"", options=GUIDE
+        ResponseHead(200, []), service_time=None, date=b"NOW", close=True, framing=b"", rules=HeaderRules(GUIDE)
     )
     assert b"service-time" not in data
 
@@ -188,7 +264,172 @@ def test_what_a_response_has_already_is_replaced_in_its_place() -> None:
         (ResponseHead(200, [(b"content-length", b"3")]), b"HEAD", False, b""),
         (ResponseHead(200, []), b"HEAD", False, CHUNKED),
         (ResponseHead(200, []), b"GET", True, NO_BODY),
+        (ResponseHead(204, [], upgrade=True), b"GET", True, NO_BODY),
+        (ResponseHead(304, [], upgrade=True, content_length=0), b"GET", True, NO_BODY),
+        (ResponseHead(304, [], upgrade=True), b"GET", True, b""),
+        (ResponseHead(200, [], upgrade=True), b"HEAD", True, CHUNKED),
+        (ResponseHead(426, [], upgrade=True, content_length=0), b"HEAD", True, NO_BODY),
+        (ResponseHead(426, [(b"content-length", b"0")], upgrade=True, content_length=0), b"HEAD", True, b""),
     ],
 )
 def test_framing_of_the_response(head: ResponseHead, method: bytes, upgrade: bool, framing: bytes) -> None:
     assert response_framing(head, method, upgrade=upgrade) == framing
+
+
+def test_an_answer_in_http_10() -> None:
+    head = ResponseHead(200, [(b"content-length", b"2")])
+    options: dict[str, Any] = {"service_time": None, "date": b"D", "framing": b"", "rules": HeaderRules(TODAY)}
+    assert downstream_response(head, **options, close=False, http_10=True) == (
+        b"HTTP/1.0 200 OK\r\ncontent-length: 2\r\ndate: D\r\nconnection: keep-alive\r\n\r\n"
+    )
+    assert b"\r\nconnection: close\r\n" in downstream_response(head, **options, close=True, http_10=True)
+    switching = ResponseHead(101, [(b"connection", b"Upgrade")])
+    assert b"keep-alive" not in downstream_response(switching, **options, close=False, http_10=True)
+
+
+@pytest.mark.parametrize(
+    ("head", "method", "framing"),
+    [
+        (ResponseHead(200, [], chunked=True), b"GET", b""),
+        (ResponseHead(200, [], until_close=True), b"GET", b""),
+        (ResponseHead(200, []), b"HEAD", b""),
+    ],
+)
+def test_no_chunks_in_http_10(head: ResponseHead, method: bytes, framing: bytes) -> None:
+    assert response_framing(head, method, upgrade=False, http_10=True) == framing
+
+
+@pytest.mark.enforces("spec.http1.preserveHeaderCase")
+def test_names_as_they_were_spelt() -> None:
+    spellings = {b"host": b"HOST", b"x-a": b"X-A", b"x-forwarded-for": b"X-Forwarded-FOR"}
+    sent: Headers = [(b"x-a", b"1"), (b"x-forwarded-for", b"9.9.9.9"), (b"x-a", b"x-a: 2")]
+    assert written(sent, options=TODAY, spellings=spellings)[1:] == [
+        b"HOST: h",
+        b"X-A: 1",
+        b"X-Forwarded-FOR: 9.9.9.9,203.0.113.7",
+        b"X-A: x-a: 2",
+        b"x-forwarded-proto: http",
+        b"x-envoy-external-address: 203.0.113.7",
+        b"x-request-id: ID",
+    ]
+    head = ResponseHead(200, [(b"server", b"be")], spellings={b"server": b"Server"})
+    answer = downstream_response(
+        head, service_time=None, date=b"D", close=False, framing=CHUNKED, rules=HeaderRules(GUIDE)
+    )
+    assert answer == b"HTTP/1.1 200 OK\r\nServer: envoy\r\ndate: D\r\ntransfer-encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.enforces("spec.headers.xForwardedClientCert.mode")
+@pytest.mark.enforces("spec.headers.xForwardedClientCert.certDetailsToAdd[]")
+@pytest.mark.parametrize("mode", ForwardClientCert)
+def test_a_plain_listener_has_no_client_certificate(mode: ForwardClientCert) -> None:
+    options = HttpOptions(forward_client_cert=mode, client_cert_details=("subject",))
+    kept = b"x-forwarded-client-cert: By=me" in written([(b"x-forwarded-client-cert", b"By=me")], options=options)
+    assert kept is (mode is ForwardClientCert.ALWAYS_FORWARD_ONLY)
+
+
+@pytest.mark.enforces("spec.headers.lateResponseHeaders.add[].name")
+@pytest.mark.enforces("spec.headers.lateResponseHeaders.add[].value")
+@pytest.mark.enforces("spec.headers.lateResponseHeaders.addIfAbsent[].name")
+@pytest.mark.enforces("spec.headers.lateResponseHeaders.addIfAbsent[].value")
+@pytest.mark.enforces("spec.headers.lateResponseHeaders.removeOnMatch[].type")
+@pytest.mark.enforces("spec.headers.lateResponseHeaders.removeOnMatch[].value")
+def test_a_response_is_changed_behind_the_router_and_before_date_and_server() -> None:
+    prefix = StringMatch(StringMatchType.PREFIX, "x-pre-")
+    options = replace(
+        GUIDE,
+        late_response_headers=(
+            HeaderMutation(HeaderAction.APPEND_IF_EXISTS_OR_ADD, b"vary", b"b"),
+            HeaderMutation(HeaderAction.APPEND_IF_EXISTS_OR_ADD, b"server", b"late"),
+            HeaderMutation(HeaderAction.ADD_IF_ABSENT, b"x-absent", b"1"),
+            HeaderMutation(HeaderAction.REMOVE_ON_MATCH, name_match=prefix),
+        ),
+    )
+    sent: Headers = [(b"vary", b"a"), (b"x-pre-1", b"1"), (b"x-envoy-upstream-service-time", b"99")]
+    assert reply(sent, options)[1:] == [
+        b"vary: a,b",
+        b"x-envoy-upstream-service-time: 7",
+        b"server: envoy",
+        b"x-absent: 1",
+        b"date: NOW",
+    ]
+    without = HeaderMutation(HeaderAction.REMOVE, b"x-envoy-upstream-service-time")
+    assert reply([], replace(GUIDE, late_response_headers=(without,)))[1:] == [b"date: NOW", b"server: envoy"]
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        (b":method", (b"GET",)),
+        (b"host", (b"h",)),
+        (b"a", [b"1", b"2"]),
+        (b"x-forwarded-for", [b"9.9.9.9,203.0.113.7"]),
+        (b"x-forwarded-proto", [b"http"]),
+        (b"x-request-id", [b"ID"]),
+        (b"x-envoy-external-address", [b"203.0.113.7"]),
+        (b"x-envoy-original-path", []),
+        (b"x-envoy-max-retries", []),
+        (b"none", []),
+    ],
+)
+def test_a_routes_conditions_see_headers_as_they_go_on(name: bytes, values: list[bytes]) -> None:
+    sent: Headers = [
+        (b"a", b"1"),
+        (b"a", b"2"),
+        (b"x-forwarded-for", b"9.9.9.9"),
+        (b"x-request-id", b"mine"),
+        (b"x-envoy-original-path", b"/o"),
+        (b"x-envoy-max-retries", b"3"),
+    ]
+    origin = locate(sent, EXTERNAL, GUIDE.client_address)
+    assert origin is not None
+    assert values_at_router(name, RequestHead(b"GET", b"/", b"h", sent), origin, b"ID", HeaderRules(GUIDE)) == values
+
+
+def test_a_routes_conditions_see_what_an_internal_client_tells_the_router() -> None:
+    sent: Headers = [(b"x-envoy-max-retries", b"3")]
+    origin = locate(sent, INTERNAL, GUIDE.client_address)
+    assert origin is not None
+    request = RequestHead(b"GET", b"/", b"h", sent)
+    assert values_at_router(b"x-envoy-max-retries", request, origin, b"ID", HeaderRules(GUIDE)) == [b"3"]
+
+
+FILTERS = RouteFilters(
+    Route(
+        "r",
+        PathMatch(PathMatchType.PREFIX, "/"),
+        (),
+        response_headers=(
+            HeaderMutation(HeaderAction.REMOVE, b"gone"),
+            HeaderMutation(HeaderAction.OVERWRITE_IF_EXISTS_OR_ADD, b"x-envoy-upstream-service-time", b"0"),
+            HeaderMutation(HeaderAction.APPEND_IF_EXISTS_OR_ADD, b"new", b"1"),
+        ),
+    )
+)
+
+
+def test_filters_see_a_response_with_its_service_time() -> None:
+    head = ResponseHead(200, [(b"a", b"b"), (b"gone", b"x")])
+    assert filtered_response(head, FILTERS, 7).headers == [
+        (b"a", b"b"),
+        (b"x-envoy-upstream-service-time", b"0"),
+        (b"new", b"1"),
+    ]
+    assert head.headers == [(b"a", b"b"), (b"gone", b"x")]
+
+
+def test_a_refused_upgrade_has_the_filters_headers_first() -> None:
+    head = ResponseHead(200, [(b"a", b"b"), (b"gone", b"x"), (b"content-type", b"text/plain")])
+    assert refused_upgrade(head, FILTERS).headers == [
+        (b"x-envoy-upstream-service-time", b"0"),
+        (b"new", b"1"),
+        (b"a", b"b"),
+        (b"gone", b"x"),
+    ]
+
+
+@pytest.mark.parametrize("client", [EXTERNAL, INTERNAL])
+def test_a_referer_that_is_none_is_taken_out(client: Client) -> None:
+    good, bad = (b"referer", b"http://a.example/x"), (b"referer", b"a:b")
+    assert b"referer: http://a.example/x" in written([good], client)
+    assert not [line for line in written([bad], client) if line.startswith(b"referer")]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyproxy.proxy.path import REJECT, Redirect, merge_slashes, normalize
+from pyproxy.proxy.path import Redirect, Reject, merge_slashes, normalize
 from pyproxy.settings import EscapedSlashes, HttpOptions
 
 DEFAULT = HttpOptions()
@@ -57,9 +57,14 @@ def test_normal(path: bytes, normal: bytes) -> None:
     assert normalize(path, DEFAULT) == normal
 
 
-@pytest.mark.parametrize("path", [b"/a#b", b"/a?b#c", b"/#", b"/%00", b"/a%00b"])
+@pytest.mark.parametrize("path", [b"/a#b", b"/a?b#c", b"/#", b"/%00", b"/a%00b", b"/a\x00%"])
 def test_rejected(path: bytes) -> None:
-    assert normalize(path, DEFAULT) is REJECT
+    assert normalize(path, DEFAULT) == Reject(path)
+
+
+def test_a_path_that_is_rejected_is_shown_as_far_as_it_is_normal() -> None:
+    assert normalize(b"/a%2f%2e%00?q=%2f", DEFAULT) == Reject(b"/a/%2e%00?q=%2f")
+    assert normalize(b"/a%5C%2e#%2f", DEFAULT) == Reject(b"/a%5C%2e#%2f")
 
 
 @pytest.mark.parametrize(
@@ -76,11 +81,12 @@ def test_escaped_slashes_redirect(path: bytes, location: bytes) -> None:
     assert normalize(path, DEFAULT) == Redirect(location)
 
 
+@pytest.mark.enforces("spec.path.escapedSlashesAction")
 @pytest.mark.parametrize(
     ("action", "result"),
     [
         (EscapedSlashes.KEEP_UNCHANGED, b"/a%2Fb"),
-        (EscapedSlashes.REJECT_REQUEST, REJECT),
+        (EscapedSlashes.REJECT_REQUEST, Reject(b"/a/b")),
         (EscapedSlashes.UNESCAPE_AND_FORWARD, b"/a/b"),
         (EscapedSlashes.UNESCAPE_AND_REDIRECT, Redirect(b"/a/b")),
     ],
@@ -89,6 +95,7 @@ def test_escaped_slashes_actions(action: EscapedSlashes, result: object) -> None
     assert normalize(b"/a%2Fb", HttpOptions(escaped_slashes=action)) == result
 
 
+@pytest.mark.enforces("spec.path.disableMergeSlashes")
 def test_slashes_may_be_kept() -> None:
     assert normalize(b"/a//./b", HttpOptions(merge_slashes=False)) == b"/a//b"
 
@@ -104,3 +111,16 @@ def test_a_normal_path_stays_as_it_is_once_no_escape_is_left(path: bytes) -> Non
 
 def test_merge_slashes_alone() -> None:
     assert merge_slashes(b"/a//b//") == b"/a/b/"
+
+
+@pytest.mark.parametrize(
+    ("path", "normalized"),
+    [
+        (b"/a/..;x/b", b"/b"),
+        (b"/a\\..;x/b", b"/a/..;x/b"),
+        (b"/a/.;x\\y/b", b"/a/b"),
+        (b"/a\\..\\b", b"/b"),
+    ],
+)
+def test_parameters_go_with_dots_behind_a_slash_only(path: bytes, normalized: bytes) -> None:
+    assert normalize(path, HttpOptions()) == normalized

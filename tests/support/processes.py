@@ -13,12 +13,21 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from pyproxy.envoy.process import free_port
 
 ROOT = Path(__file__).parents[2]
 PYPROXY = [sys.executable, "-m", "pyproxy"]
 START_TIMEOUT = 15.0
+
+PASS_SOCKET = """\
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1")
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+"""Becomes a command that has the socket with the descriptor that is named first, in systemd's way."""
 
 
 def run_pyproxy(*arguments: str | Path, **options: object) -> subprocess.CompletedProcess[str]:
@@ -62,13 +71,19 @@ class Running:
 
 
 @contextmanager
-def running(command: Sequence[str | Path], *, prefix: Sequence[str] = ()) -> Iterator[Running]:
+def running(
+    command: Sequence[str | Path],
+    *,
+    prefix: Sequence[str] = (),
+    stdin: int | IO[str] = subprocess.DEVNULL,
+    pass_fds: Sequence[int] = (),
+) -> Iterator[Running]:
     """Run ``command`` while the block runs."""
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / "output"
         with output.open("wb") as sink:
             process = subprocess.Popen(
-                [*prefix, *map(str, command)], stdout=sink, stderr=sink, stdin=subprocess.DEVNULL, cwd=ROOT
+                [*prefix, *map(str, command)], stdout=sink, stderr=sink, stdin=stdin, pass_fds=pass_fds, cwd=ROOT
             )
         try:
             yield Running(process, output)
@@ -82,10 +97,22 @@ def running(command: Sequence[str | Path], *, prefix: Sequence[str] = ()) -> Ite
 
 
 @contextmanager
-def serving(*arguments: str | Path, prefix: Sequence[str] = ()) -> Iterator[Running]:
-    """``pyproxy serve``, ready; the admin is off unless the arguments say otherwise."""
+def serving(
+    *arguments: str | Path,
+    prefix: Sequence[str] = (),
+    stdin: int | IO[str] = subprocess.DEVNULL,
+    listening: socket.socket | None = None,
+) -> Iterator[Running]:
+    """``pyproxy serve``, ready; the admin is off unless the arguments say otherwise.
+
+    ``listening`` is passed to it as a service manager does.
+    """
     flags = list(arguments) if "--admin" in arguments else [*arguments, "--admin", "off"]
-    with running([*PYPROXY, "serve", *flags], prefix=prefix) as process:
+    descriptors = []
+    if listening is not None:
+        descriptors = [listening.fileno()]
+        prefix = [*prefix, sys.executable, "-c", PASS_SOCKET, str(listening.fileno())]
+    with running([*PYPROXY, "serve", *flags], prefix=prefix, stdin=stdin, pass_fds=descriptors) as process:
         process.wait_for(r"listening on ")
         yield process
 
@@ -95,6 +122,12 @@ def echo(address: str = "127.0.0.1", *, prefix: Sequence[str] = ()) -> Iterator[
     """The example application; its port."""
     with running([*PYPROXY, "echo", "--address", address, "--port", "0"], prefix=prefix) as process:
         yield int(process.wait_for(r"echo on http://\S+:(\d+)")[1])
+
+
+def workers_of(server: Running) -> list[int]:
+    """The process ids of the workers of a proxy that has some."""
+    tasks = Path(f"/proc/{server.pid}/task").iterdir()
+    return sorted(int(pid) for task in tasks for pid in (task / "children").read_text().split())
 
 
 def wait_for_port(port: int, address: str = "127.0.0.1") -> None:
@@ -169,4 +202,5 @@ __all__ = [
     "running",
     "serving",
     "wait_for_port",
+    "workers_of",
 ]

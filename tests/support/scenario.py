@@ -9,8 +9,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
+from pyproxy.net.accept import Acceptor
 from pyproxy.net.listener import HttpListener
-from pyproxy.observe.access_log import RequestLog
+from pyproxy.net.sockets import listen
+from pyproxy.observe.request_log import RequestLog
 from pyproxy.server.app import run as run_loop
 from pyproxy.settings import Cluster, Endpoint, Listener, PathMatch, PathMatchType, Route, VirtualHost
 
@@ -34,19 +36,23 @@ class Log:
 class Proxy:
     """A running listener."""
 
-    listener: HttpListener
+    acceptor: Acceptor
     log: Log
 
     @property
+    def listener(self) -> HttpListener:
+        return self.acceptor.listener
+
+    @property
     def address(self) -> tuple[str, int]:
-        return self.listener.address
+        return self.acceptor.address
 
 
-def run(main: Callable[[], Coroutine[Any, Any, None]], loop_name: str) -> None:
+def run(main: Callable[[], Coroutine[Any, Any, None]], loop_name: str, *, seconds: float = 20) -> None:
     """Run a scenario on ``uvloop`` or ``asyncio``."""
 
     async def and_say_zero() -> int:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(seconds):
             await main()
         return 0
 
@@ -63,20 +69,24 @@ def settings_for(*endpoints: Endpoint, timeout: float = 15.0, connect_timeout: f
 @asynccontextmanager
 async def proxy(settings: Listener, **http: Any) -> AsyncIterator[Proxy]:
     """The listener, running; ``http`` replaces options of its HTTP connection manager."""
-    log = Log()
     if http:
         settings = replace(settings, http=replace(settings.http, **http))
-    listener = HttpListener(
+    log = Log()
+    acceptor = Acceptor(listen(settings), http_listener(settings, log))
+    try:
+        yield Proxy(acceptor, log)
+    finally:
+        await acceptor.close()
+
+
+def http_listener(settings: Listener, log: Log) -> HttpListener:
+    """A listener that nothing accepts for yet."""
+    return HttpListener(
         settings,
         loop=asyncio.get_running_loop(),
         node_address="192.0.2.9",
         access_log=log,  # type: ignore[arg-type]  # it has the one method that is used
     )
-    await listener.start()
-    try:
-        yield Proxy(listener, log)
-    finally:
-        await listener.close()
 
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -85,12 +95,9 @@ Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]
 @asynccontextmanager
 async def backend(handler: Handler) -> AsyncIterator[Endpoint]:
     """A backend that calls ``handler`` for each connection, and what it was sent last."""
-    tasks: set[asyncio.Task[None]] = set()
+    tasks: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        tasks.add(task)
         try:
             await handler(reader, writer)
         except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
@@ -98,14 +105,22 @@ async def backend(handler: Handler) -> AsyncIterator[Endpoint]:
         finally:
             writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        tasks[asyncio.create_task(serve(reader, writer))] = writer
+
+    server = await asyncio.start_server(accept, "127.0.0.1", 0)
     try:
         yield Endpoint("127.0.0.1", server.sockets[0].getsockname()[1])
     finally:
         server.close()
+        for _ in range(4):
+            await asyncio.sleep(0)  # in which what has just been accepted comes to its task
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        for writer in tasks.values():
+            writer.transport.abort()  # one that was cancelled before it began has not closed
+        await asyncio.sleep(0)  # in which their sockets are closed
 
 
 async def answer_all(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -119,13 +134,17 @@ class Client:
     """A raw connection to a proxy."""
 
     def __init__(self, address: tuple[str, int]) -> None:
-        self._address = address
+        self.address = address
         self.sock = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET)
         self.sock.setblocking(False)
         self._loop = asyncio.get_running_loop()
 
     async def __aenter__(self) -> Client:
-        await self._loop.sock_connect(self.sock, self._address)
+        try:
+            await self._loop.sock_connect(self.sock, self.address)
+        except OSError:
+            self.sock.close()
+            raise
         return self
 
     async def __aexit__(self, *exc: object) -> None:
@@ -138,10 +157,10 @@ class Client:
         """Some bytes; empty at the end. Raises ``ConnectionResetError`` for a reset."""
         return await self._loop.sock_recv(self.sock, size)
 
-    async def until(self, end: bytes) -> bytes:
-        """All bytes up to and with ``end``."""
+    async def until(self, end: bytes, *, within: bool = False) -> bytes:
+        """All bytes up to and with ``end``; ``within``: it may come in the middle of what is read."""
         data = b""
-        while not data.endswith(end):
+        while not (end in data if within else data.endswith(end)):
             piece = await self.receive()
             assert piece, f"the connection ended after {data!r}"
             data += piece

@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 from pyproxy.wire.chunked import LAST_CHUNK, MAX_CHUNK_LINE, BadChunk, ChunkedReader, chunk
 
 
-def read_all(pieces: list[bytes]) -> tuple[bytes, bytes, bool]:
+def read_all(pieces: list[bytes], *, strict: bool = True) -> tuple[bytes, bytes, bool]:
     """(body, rest, complete) of a body that arrives in ``pieces``."""
-    reader, body, buffer = ChunkedReader(), b"", b""
+    reader, body, buffer = ChunkedReader(strict=strict), b"", b""
     for piece in pieces:
         buffer += piece
-        if not reader.complete:
+        data: bytes | None = None
+        while not reader.complete and data != b"":
             data, used = reader.read(buffer)
             body += data
             buffer = buffer[used:]
@@ -101,6 +102,25 @@ def test_any_split_gives_what_was_written(parts: list[bytes], data: st.DataObjec
     assert read_all(data.draw(cuts(coded))) == (b"".join(parts), b"", True)
 
 
+@given(st.lists(st.binary(min_size=1, max_size=3) | st.sampled_from([b"\r\n", b"x" * 255, b"x" * 256]), max_size=40))
+def test_many_tiny_chunks_are_read_as_one_by_one(parts: list[bytes]) -> None:
+    coded = b"".join(map(chunk, parts)) + LAST_CHUNK + b"1\r\n"
+    assert read_all([coded]) == (b"".join(parts), b"1\r\n", True)
+    assert read_all([bytes((byte,)) for byte in coded]) == (b"".join(parts), b"1\r\n", True)
+
+
+@pytest.mark.parametrize("bad", [b"1\r\nab\r\n", b"2\r\na\r\n", b"1\r\na\n", b"g\r\na\r\n", b"\r\na\r\n"])
+def test_a_bad_chunk_among_many_tiny_ones(bad: bytes) -> None:
+    many = chunk(b"a") * 20
+    with pytest.raises(BadChunk):
+        read_all([many + bad + many + LAST_CHUNK])
+
+
+def test_tiny_chunks_beyond_one_window() -> None:
+    parts = [b"%d" % (number % 1000) for number in range(20_000)]
+    assert read_all([b"".join(map(chunk, parts)) + LAST_CHUNK]) == (b"".join(parts), b"", True)
+
+
 @given(st.text("0123456789aF;\r\n x:\t", max_size=40).map(str.encode))
 def test_whatever_is_taken_means_the_same_to_h11(data: bytes) -> None:
     try:
@@ -110,3 +130,45 @@ def test_whatever_is_taken_means_the_same_to_h11(data: bytes) -> None:
     theirs = read_with_h11(data)
     if mine[2] and theirs is not None and theirs[2]:
         assert mine == theirs
+
+
+@pytest.mark.parametrize(
+    ("coded", "body"),
+    [
+        (b"5\r\nhello \r\n0\r\n\r\n", b"hello"),
+        (b"5\r\nhello\n0\r\n\r\n", b"hello"),
+        (b"5\r\nhelloXX2\r\n1\r\na\r\n0\r\n\r\n", b"helloa"),
+        (b"5\r\nhello\r\r\n0\r\n\r\n", b"hello"),
+    ],
+)
+def test_junk_behind_a_response_s_chunk_is_skipped_as_envoy_does(coded: bytes, body: bytes) -> None:
+    for cut in range(len(coded)):
+        assert read_all([coded[:cut], coded[cut:]], strict=False) == (body, b"", True)
+    with pytest.raises(BadChunk):
+        read_all([coded])
+
+
+@pytest.mark.parametrize("section", [b"\r\r\n\r\n", b"\r\r\r\n\r\n", b"\rX: 1\r\n\r\n", b"\r\r\nX: 1\r\n\r\n"])
+def test_crs_in_front_of_a_responses_trailers_are_passed_over(section: bytes) -> None:
+    coded = b"2\r\nok\r\n0\r\n" + section
+    for cut in range(len(coded)):
+        assert read_all([coded[:cut], coded[cut:]], strict=False) == (b"ok", b"", True)
+    with pytest.raises(BadChunk):
+        read_all([coded])
+    # A line of CRs alone ends nothing.
+    assert read_all([b"0\r\n\r\r\n"], strict=False)[2] is False
+
+
+def test_what_came_before_bad_trailers_is_handed_out_first() -> None:
+    reader = ChunkedReader()
+    assert reader.read(b"3\r\nabc\r\n0\r\nx\r\n\r\n") == (b"abc", 11)
+    with pytest.raises(BadChunk):
+        reader.read(b"x\r\n\r\n")
+
+
+def test_body_in_front_of_a_last_chunk_that_goes_wrong_before_its_line_ends() -> None:
+    reader = ChunkedReader(strict=False)
+    data, used = reader.read(b"2\r\nxx\r\n0\r\r")
+    assert data == b"xx"
+    with pytest.raises(BadChunk):
+        reader.read(b"2\r\nxx\r\n0\r\r"[used:])

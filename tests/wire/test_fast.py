@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 import pytest
 from hypothesis import example, given, settings
@@ -97,26 +98,39 @@ status_lines = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=EXAMPLES)
-@given(request_lines, fields, st.sampled_from(Underscores))
-@example(b"GET / HTTP/1.1\r\n", b"Host: a\r\nConnection: close\r\n", Underscores.REJECT_REQUEST)
-def test_both_lanes_agree_on_requests(line: bytes, block: bytes, underscores: Underscores) -> None:
-    options = HttpOptions(headers_with_underscores=underscores)
+all_options = st.builds(
+    HttpOptions,
+    headers_with_underscores=st.sampled_from(Underscores),
+    max_headers=st.sampled_from([2, 100]),
+    enable_trailers=st.booleans(),
+    preserve_header_case=st.booleans(),
+    accept_http_10=st.booleans(),
+    default_host_for_http_10=st.sampled_from([None, b"www.example.com"]),
+)
+ignored = st.sampled_from([None, lambda protocol: protocol == b"websocket"])
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(request_lines, fields, all_options, ignored)
+@example(b"GET / HTTP/1.1\r\n", b"Host: a\r\nConnection: close\r\n", OPTIONS, None)
+def test_both_lanes_agree_on_requests(
+    line: bytes, block: bytes, options: HttpOptions, ignores: Callable[[bytes], bool] | None
+) -> None:
     head = line + block + b"\r\n"
     found = fast.request_head(head, options)
-    assert found is None or found == parse_request_head(head, options)
+    assert found is None or found == parse_request_head(head, options, ignores)
 
 
-@settings(max_examples=EXAMPLES)
-@given(status_lines, fields)
-@example(b"HTTP/1.1 200 OK\r\n", b"Connection: close\r\nConnection: close\r\n")
-def test_both_lanes_agree_on_responses(line: bytes, block: bytes) -> None:
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(status_lines, fields, all_options)
+@example(b"HTTP/1.1 200 OK\r\n", b"Connection: close\r\nConnection: close\r\n", OPTIONS)
+def test_both_lanes_agree_on_responses(line: bytes, block: bytes, options: HttpOptions) -> None:
     head = line + block + b"\r\n"
-    found = fast.response_head(head, OPTIONS)
-    assert found is None or found == parse_response_head(head, b"GET", OPTIONS)
+    found = fast.response_head(head, options)
+    assert found is None or found == parse_response_head(head, b"GET", options)
 
 
-@settings(max_examples=EXAMPLES)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(st.binary(max_size=8), st.integers(0, len(CURL)), st.integers(0, 4))
 def test_both_lanes_agree_on_damaged_heads(damage: bytes, at: int, cut: int) -> None:
     head = CURL[:at] + damage + CURL[at + cut :]

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from pyproxy.errors import Fault
 from pyproxy.settings import HttpOptions
+from pyproxy.wire import head
+from pyproxy.wire.head import parse_request_line
 from pyproxy.wire.http1 import (
-    MAX_RESPONSE_HEAD_BYTES,
     RequestReader,
     ResponseReader,
     parse_request_head,
@@ -30,18 +31,6 @@ def request(*lines: bytes, first: bytes = b"GET / HTTP/1.1", host: bytes | None 
 def accepted(*lines: bytes, first: bytes = b"GET / HTTP/1.1", host: bytes | None = b"h") -> RequestHead:
     result = request(*lines, first=first, host=host)
     assert isinstance(result, RequestHead), result
-    return result
-
-
-def response(*lines: bytes, first: bytes = b"HTTP/1.1 200 OK", method: bytes = b"GET", upgrade: bool = False) -> object:
-    return parse_response_head(b"\r\n".join([first, *lines]) + b"\r\n\r\n", method, OPTIONS, upgrade=upgrade)
-
-
-def answered(
-    *lines: bytes, first: bytes = b"HTTP/1.1 200 OK", method: bytes = b"GET", upgrade: bool = False
-) -> ResponseHead:
-    result = response(*lines, first=first, method=method, upgrade=upgrade)
-    assert isinstance(result, ResponseHead), result
     return result
 
 
@@ -88,7 +77,13 @@ def test_hop_by_hop_headers_stay_here() -> None:
 
 @pytest.mark.parametrize(
     ("value", "kept"),
-    [(b"trailers", [(b"te", b"trailers")]), (b"gzip, Trailers", [(b"te", b"trailers")]), (b"gzip", [])],
+    [
+        (b"trailers", [(b"te", b"trailers")]),
+        (b"gzip, trailers", [(b"te", b"trailers")]),
+        (b"gzip", []),
+        (b"Trailers", []),
+        (b"", [(b"te", b"")]),
+    ],
 )
 def test_te(value: bytes, kept: list[tuple[bytes, bytes]]) -> None:
     assert accepted(b"TE: " + value).headers == kept
@@ -167,59 +162,6 @@ def test_an_absolute_form_makes_any_number_of_hosts_irrelevant() -> None:
 def test_an_empty_head_is_refused() -> None:
     assert isinstance(parse_request_head(b"\r\n\r\n", OPTIONS), Fault)
     assert isinstance(parse_response_head(b"\r\n\r\n", b"GET", OPTIONS), Fault)
-
-
-def test_responses() -> None:
-    head = answered(b"Content-Length: 2", b"Connection: keep-alive", b"X: y")
-    assert head.headers == [(b"content-length", b"2"), (b"x", b"y")]
-    assert (head.content_length, head.chunked, head.until_close, head.close) == (2, False, False, False)
-    assert answered(b"Transfer-Encoding: chunked").chunked
-    assert answered().until_close
-    assert answered(b"Connection: close", b"Content-Length: 0").close
-    assert answered(b"Content-Length: 0", first=b"HTTP/1.0 200 OK").close
-    assert not answered(b"Content-Length: 0", b"Connection: keep-alive", first=b"HTTP/1.0 200 OK").close
-
-
-@pytest.mark.parametrize(
-    ("first", "method"),
-    [(b"HTTP/1.1 204 x", b"GET"), (b"HTTP/1.1 304 x", b"GET"), (b"HTTP/1.1 2 x", b"GET"), (b"HTTP/1.1 200 x", b"HEAD")],
-)
-def test_responses_without_a_body(first: bytes, method: bytes) -> None:
-    head = answered(first=first, method=method)
-    assert not head.has_body
-
-
-def test_a_204_drops_its_length_and_must_have_none() -> None:
-    assert answered(b"Content-Length: 0", first=b"HTTP/1.1 204 x").headers == []
-    assert isinstance(response(b"Content-Length: 3", first=b"HTTP/1.1 204 x"), Fault)
-
-
-def test_an_upgrade_and_its_refusal() -> None:
-    lines = (b"Upgrade: websocket", b"Connection: Upgrade")
-    taken = answered(*lines, first=b"HTTP/1.1 101 x", upgrade=True)
-    assert taken.headers == [(b"upgrade", b"websocket"), (b"connection", b"Upgrade")]
-    assert answered(*lines, first=b"HTTP/1.1 101 x").headers == []
-    assert answered(b"Content-Length: 2", upgrade=True).headers == []
-
-
-@pytest.mark.parametrize(
-    ("first", "lines"),
-    [
-        (b"nonsense", ()),
-        (b"HTTP/1.1 200 \x02OK", ()),
-        (b"HTTP/1.1 101 OK", (b"Content-Length: 4",)),
-        (b"HTTP/1.1 101 OK", (b"Transfer-Encoding: chunked",)),
-        (b"HTTP/1.1 200 OK", (b"no colon",)),
-        (b"HTTP/1.1 200 OK", (b"a: b",) * 101),
-        (b"HTTP/1.1 200 OK", (b"a: \x01",)),
-        (b"HTTP/1.1 200 OK", (b"Content-Length: 3", b"Content-Length: 3")),
-        (b"HTTP/1.1 200 OK", (b"Content-Length: 3", b"Transfer-Encoding: chunked")),
-    ],
-)
-def test_refused_responses(first: bytes, lines: tuple[bytes, ...]) -> None:
-    result = response(*lines, first=first)
-    assert isinstance(result, Fault)
-    assert result.status == 502
 
 
 # -- readers ---------------------------------------------------------------------------------------------------
@@ -363,6 +305,25 @@ def test_a_request_line_is_judged_as_soon_as_it_is_whole() -> None:
     assert fault.status == 426
 
 
+def test_a_request_line_is_judged_once_however_slowly_the_head_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    judged: list[bytes] = []
+
+    def judge(line: bytes) -> tuple[bytes, bytes, int] | Fault:
+        judged.append(line)
+        return parse_request_line(line)
+
+    monkeypatch.setattr(head, "parse_request_line", judge)
+    reader = RequestReader(OPTIONS)
+    for path in (b"/first", b"/second"):
+        data = b"GET %b HTTP/1.1\r\nHost: h\r\nX: %b\r\n\r\n" % (path, b"x" * 100)
+        for byte in data[:-1]:
+            reader.receive(bytes((byte,)))
+            assert reader.read_head() is None
+        reader.receive(data[-1:])
+        assert isinstance(reader.read_head(), RequestHead)
+    assert [line.split()[1] for line in judged] == [b"/first", b"/second"]
+
+
 @pytest.mark.parametrize("extra", [0, 1])
 def test_head_limit(extra: int) -> None:
     reader = RequestReader(OPTIONS)
@@ -380,65 +341,108 @@ def test_head_limit_holds_while_the_head_is_incomplete() -> None:
     assert fault.status == 431
 
 
-@pytest.mark.parametrize("start", [b"%", b"\r", b"HTTP1"])
-def test_a_response_is_judged_by_its_first_bytes(start: bytes) -> None:
-    reader = ResponseReader(OPTIONS)
-    reader.receive(b"HTT")
-    assert reader.read_head() is None
-    other = ResponseReader(OPTIONS)
-    other.receive(start)
-    assert isinstance(other.read_head(), Fault)
-
-
-def test_response_head_limit() -> None:
-    reader = ResponseReader(OPTIONS)
-    reader.receive(b"HTTP/1.1 200 OK\r\nX: " + b"a" * MAX_RESPONSE_HEAD_BYTES)
-    assert isinstance(reader.read_head(), Fault)
-
-
-def test_a_body_until_close_ends_with_the_connection() -> None:
-    reader = ResponseReader(OPTIONS)
-    assert reader.read_head() is None
-    reader.receive(b"HTTP/1.1 200 OK\r\n\r")
-    assert reader.read_head() is None
-    reader.receive(b"\nabc")
-    assert isinstance(reader.read_head(), ResponseHead)
-    assert reader.read_body() == b"abc"
-    assert not reader.body_complete
-    assert reader.end()
-    assert reader.body_complete
-
-
-def test_a_short_body_is_not_ended_by_the_connection() -> None:
-    reader = ResponseReader(OPTIONS)
-    reader.receive(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nabc")
-    assert isinstance(reader.read_head(), ResponseHead)
-    assert reader.read_body() == b"abc"
-    assert not reader.end()
-
-
-def test_a_bad_chunk_of_a_backend() -> None:
-    reader = ResponseReader(OPTIONS)
-    reader.receive(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n")
-    assert isinstance(reader.read_head(), ResponseHead)
-    fault = reader.read_body()
-    assert isinstance(fault, Fault)
-    assert fault.status == 502
-
-
-def test_what_follows_a_101_is_handed_on() -> None:
-    reader = ResponseReader(OPTIONS)
-    reader.expect(b"GET", upgrade=True)
-    reader.receive(b"HTTP/1.1 101 x\r\nUpgrade: websocket\r\n\r\nraw")
-    assert isinstance(reader.read_head(), ResponseHead)
-    assert reader.buffered == 3
-    assert reader.take_rest() == b"raw"
-    assert reader.buffered == 0
-
-
 def test_an_upgrade_request_has_an_endless_body() -> None:
     reader = RequestReader(OPTIONS)
     reader.receive(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\nGET / HTTP")
     assert isinstance(reader.read_head(), RequestHead)
     assert reader.read_body() == b"GET / HTTP"
     assert not reader.body_complete
+
+
+@pytest.mark.parametrize(
+    ("lines", "kept"),
+    [
+        ((b"Connection: Upgrade, HTTP2-Settings", b"Upgrade: h2c", b"HTTP2-Settings: a"), False),
+        ((b"Connection: HTTP2-Settings", b"HTTP2-Settings: a"), True),
+        ((b"Connection: Upgrade", b"Upgrade: foo", b"HTTP2-Settings: a"), True),
+    ],
+)
+def test_http2_settings_go_with_the_upgrade_that_they_are_for(lines: tuple[bytes, ...], kept: bool) -> None:
+    assert (b"http2-settings" in dict(accepted(*lines).headers)) is kept
+
+
+def test_an_empty_upgrade_is_one() -> None:
+    assert accepted(b"Connection: upgrade", b"Upgrade:").upgrade == b""
+
+
+def test_a_control_character_in_the_request_line_waits_for_the_head() -> None:
+    reader = RequestReader(OPTIONS)
+    reader.receive(b"GET /\x02 HTTP/1.1\r\nHost: a\r\n")
+    assert reader.read_head() is None
+    reader.receive(b"\r\n")
+    assert isinstance(reader.read_head(), Fault)
+
+
+def test_a_control_character_in_a_line_without_a_version_does_not() -> None:
+    reader = RequestReader(OPTIONS)
+    reader.receive(b"GET /\x02\r\n")
+    assert isinstance(reader.read_head(), Fault)
+
+
+def test_two_ats_are_no_user_information() -> None:
+    assert isinstance(request(first=b"GET http://a@b@c/ HTTP/1.1"), Fault)
+
+
+def test_what_connection_nominates_is_gone_before_it_says_anything() -> None:
+    head = accepted(b"Connection: expect, proxy-connection", b"Expect: 100-continue", b"Proxy-Connection: close")
+    assert not head.expect_continue
+    assert not head.close
+    assert head.headers == []
+    assert accepted(b"Connection: host", first=b"GET http://b/ HTTP/1.1").authority == b"b"
+
+
+@pytest.mark.parametrize(("length", "reframed"), [(b"0", False), (b"2", True)])
+def test_a_nominated_length(length: bytes, reframed: bool) -> None:
+    head = accepted(b"Connection: content-length", b"Content-Length: " + length)
+    assert head.reframe is reframed
+    assert head.has_body is reframed
+
+
+@pytest.mark.parametrize(("connection", "kept"), [(b"x", [(b"te", b"")]), (b"te", [])])
+def test_an_empty_te_stays_unless_it_is_nominated(connection: bytes, kept: list[tuple[bytes, bytes]]) -> None:
+    assert accepted(b"Connection: " + connection, b"TE:").headers == kept
+
+
+def test_a_refused_nomination_comes_before_the_version_but_for_upgrades() -> None:
+    for lines, status in (((b"Connection: :",), 400), ((b"Connection: :, upgrade", b"Upgrade: x"), 426)):
+        refused = request(*lines, first=b"GET / HTTP/0.9")
+        assert isinstance(refused, Fault)
+        assert refused.status == status
+
+
+@pytest.mark.parametrize(
+    ("lines", "detail"),
+    [
+        ((b"Content-Length: x", b"Transfer-Encoding: gzip"), "http1.codec_error"),
+        ((b"Content-Length: x", b"Transfer-Encoding: chunked"), "content_length_and_chunked_not_allowed"),
+        ((b"Content-Length: 1", b"Content-Length: 1", b"Transfer-Encoding: chunked"), "http1.codec_error"),
+        (
+            (b"Content-Length: 1", b"Transfer-Encoding: gzip", b"Connection: :"),
+            "content_length_and_chunked_not_allowed",
+        ),
+        ((b"Transfer-Encoding: gzip", b"Connection: :"), "http1.invalid_transfer_encoding"),
+        ((b"Connection: :",), "http1.connection_header_rejected"),
+        ((), "http1.https_url_on_plaintext_connection"),
+    ],
+)
+def test_of_several_faults_the_one_that_envoy_finds_first(lines: tuple[bytes, ...], detail: str) -> None:
+    refused = request(*lines, first=b"GET https://a/ HTTP/1.1")
+    assert isinstance(refused, Fault)
+    assert refused.detail.endswith(detail)
+
+
+def test_a_nominated_host_is_not_even_looked_at() -> None:
+    head = request(b"Connection: host", host=b"a b")
+    assert isinstance(head, RequestHead)
+    assert head.authority is None
+    options = HttpOptions(accept_http_10=True, default_host_for_http_10=b"d")
+    old = parse_request_head(b"GET / HTTP/1.0\r\nHost: a\r\nConnection: host\r\n\r\n", options)
+    assert isinstance(old, RequestHead)
+    assert old.authority == b"d"
+
+
+@pytest.mark.parametrize(
+    ("method", "known"), [(b"MSEARCH", True), (b"M-SEARCH", False), (b"QUERY", True), (b"get", False)]
+)
+def test_methods_that_envoy_knows(method: bytes, known: bool) -> None:
+    assert isinstance(request(first=method + b" / HTTP/1.1"), RequestHead) is known

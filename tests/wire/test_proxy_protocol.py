@@ -142,7 +142,7 @@ def test_tlvs_are_kept_in_order() -> None:
 
 
 @pytest.mark.enforces("spec.proxyProtocol.optional")
-@pytest.mark.parametrize("data", [b"data", b"PR\r\n", b"\r\nX", b"GET / HTTP/1.1\r\n", b"PROXYx"])
+@pytest.mark.parametrize("data", [b"data\r\n", b"PR\r\n", b"\r\nX" + b"x" * 13, b"GET / HTTP/1.1\r\n", b"PROXYx\r\n"])
 def test_no_header(data: bytes) -> None:
     rejected = read(data)
     assert isinstance(rejected, Rejected)
@@ -164,3 +164,29 @@ def test_more_is_needed(data: bytes) -> None:
 def test_any_bytes_have_one_of_three_outcomes(data: bytes, start: bytes) -> None:
     result = read(start + data)
     assert result is None or isinstance(result, Accepted | Rejected)
+
+
+@pytest.mark.parametrize("start", [b"G", b"GET / HTTP/1.1\r", b"PROXZ", b"\r\nABC\r\n", b"\r\n\r\n\x00\r\nQUIX\r\n"])
+def test_what_is_no_header_is_refused_when_it_is_a_line_or_16_bytes(start: bytes) -> None:
+    preface = Preface(ProxyProtocol())
+    assert preface.receive(start) is None
+    assert isinstance(preface.receive(b"\n" + b"x" * (15 - len(start))), Rejected)
+    assert isinstance(Preface(ProxyProtocol(optional=True)).receive(start), Accepted)
+
+
+@pytest.mark.parametrize("port", [b"-0", b"8_0"])
+def test_what_int_takes_for_a_port_and_envoy_does_not(port: bytes) -> None:
+    line = b"PROXY TCP4 203.0.113.7 192.0.2.1 %b 80\r\n" % port
+    assert isinstance(Preface(ProxyProtocol()).receive(line), Rejected)
+
+
+@pytest.mark.parametrize(
+    ("version_command", "family", "addresses"), [(0x22, 0x11, 12), (0x21, 0x20, 36), (0x2F, 0x12, 12)]
+)
+def test_a_bad_command_or_transport_is_refused_with_the_addresses(
+    version_command: int, family: int, addresses: int
+) -> None:
+    preface = Preface(ProxyProtocol())
+    header = b"\r\n\r\n\x00\r\nQUIT\n" + bytes((version_command, family, 0, addresses + 4))
+    assert preface.receive(header + bytes(addresses - 1)) is None
+    assert isinstance(preface.receive(b"\x00"), Rejected)
