@@ -14,7 +14,8 @@ from pyproxy.conformance.corpus import CONFIGS, MARKED, READERS, CorpusError, re
 from pyproxy.conformance.inputs import GET
 from pyproxy.conformance.observe import ABSENT, BACKEND, CONNECTIONS, CUT, END, RECEIVED, STATUS, TRUSTED
 from pyproxy.conformance.peers import BETWEEN_WRITES
-from pyproxy.conformance.run import Options, run_conformance
+from pyproxy.conformance.run import Options
+from tests.support.conformance import differs_every_time
 
 OWN = Path(__file__).parents[1] / "corpus"
 
@@ -143,6 +144,4 @@ def test_a_folder_with_none_of_the_files(tmp_path: Path) -> None:
 @pytest.mark.timeout(120)
 def test_the_projects_own_are_as_recorded(capsys: pytest.CaptureFixture[str]) -> None:
     assert all(case.recorded is not None for case in read_corpus(OWN)), "run: pyproxy conformance --record"
-    if run_conformance(Options(corpora=(OWN,), recorded=True)) != 0:
-        # Some cases are about seconds, and the machine is busy: a real difference is there again.
-        assert run_conformance(Options(corpora=(OWN,), recorded=True)) == 0, capsys.readouterr().out
+    assert not differs_every_time(Options(corpora=(OWN,), recorded=True), capsys)

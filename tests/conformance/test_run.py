@@ -14,6 +14,7 @@ from pyproxy.conformance.inputs import GET, get
 from pyproxy.conformance.run import Options, UsageError, run_conformance
 from pyproxy.policy.release import Release
 from pyproxy.settings import Listener
+from tests.support.conformance import differs_every_time
 
 LISTENER = Listener("default/eg/web", "127.0.0.1", 10080, 80, ())
 CORPUS = Path("x")
@@ -55,16 +56,11 @@ def test_list(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize("proxy_protocol", ["off", "required", "optional"])
 def test_a_short_fuzz_run_leaves_nothing_unexplained(proxy_protocol: str, capsys: pytest.CaptureFixture[str]) -> None:
     options = Options(fuzz=300, seed=20261124, proxy_protocol=proxy_protocol, release=Release.V1_9)
-    leaves_nothing(options, capsys)
+    assert not differs_every_time(options, capsys)
 
 
 def test_a_few_generated_policies_leave_nothing_unexplained(capsys: pytest.CaptureFixture[str]) -> None:
-    leaves_nothing(Options(fuzz=80, seed=20261125, policies=True), capsys)
-
-
-def leaves_nothing(options: Options, capsys: pytest.CaptureFixture[str]) -> None:
-    # The same seed gives the same cases: a real difference is there the second time, a busy machine's is not.
-    assert any(run_conformance(options) == 0 for _ in range(2)), capsys.readouterr().out
+    assert not differs_every_time(Options(fuzz=80, seed=20261125, policies=True), capsys)
 
 
 def test_a_corpus_is_recorded_saved_reported_and_replayed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -95,8 +91,5 @@ def test_where_a_file_can_not_be_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(600)
-def test_every_case_is_as_envoy_does_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    different = tmp_path / "different.jsonl"
-    if run_conformance(Options(save=different)) != 0:
-        # Many cases are about seconds, and the machine is busy: a real difference is there again.
-        assert run_conformance(Options(replay=different)) == 0, capsys.readouterr().out
+def test_every_case_is_as_envoy_does_it(capsys: pytest.CaptureFixture[str]) -> None:
+    assert not differs_every_time(Options(), capsys)
