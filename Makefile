@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 ROOMS := wire proxy policy
 
 FUZZ_SECONDS ?= 1200
+export PIP_RETRIES ?= 10
 
 .PHONY: serve test style types suite bulk browser reliability bench conformance lanes docs fuzz lock clean packages
 
