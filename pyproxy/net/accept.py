@@ -11,9 +11,11 @@ import errno
 import socket
 from typing import TYPE_CHECKING
 
+from pyproxy.net import sockets
 from pyproxy.net.tally import ConnectionIds, Tally
 
 if TYPE_CHECKING:
+    from pyproxy.net.downstream import DownstreamConnection
     from pyproxy.net.listener import HttpListener
 
 BACKLOG = 4096
@@ -60,17 +62,20 @@ class Acceptor:
         self.listener = listener
         """Gets every connection from now on."""
         self._sock = sock
+        host, port = self.address
+        self._local = None if host in ("0.0.0.0", "::") else (host, port)
         self._loop = listener.loop
-        self._starting: set[asyncio.Task[None]] = set()
+        self._starting: dict[asyncio.Task[object], DownstreamConnection] = {}
         self._retry: asyncio.TimerHandle | None = None
+        # Linux lets accepted sockets inherit it.
+        sockets.set_nodelay(sock)
         self._loop.add_reader(sock, self._on_readable)
         listener.look_names_up()
 
     @property
     def address(self) -> tuple[str, int]:
         """Host and port that are bound; the port is the kernel's choice where the settings have 0."""
-        name = self._sock.getsockname()
-        return name[0], name[1]
+        return _address(self._sock.getsockname())
 
     def replace(self, listener: HttpListener) -> HttpListener:
         """Hand further connections to ``listener``; the one that had them until now.
@@ -93,7 +98,7 @@ class Acceptor:
 
     async def settled(self) -> None:
         """Wait until each connection accepted so far is among its listener's."""
-        await asyncio.gather(*self._starting)
+        await asyncio.gather(*self._starting, return_exceptions=True)
 
     async def close(self) -> None:
         """Take no more connections and end those of the listener at once."""
@@ -109,7 +114,7 @@ class Acceptor:
         accepted = 0
         while accepted < limit:
             try:
-                sock, _ = self._sock.accept()
+                sock, peer = self._sock.accept()
             except OSError as error:
                 if error.errno not in _GONE_ALREADY:
                     self._back_off(error)
@@ -120,18 +125,21 @@ class Acceptor:
                 sock.close()
                 continue
             sock.setblocking(False)
-            task = self._loop.create_task(self._start(listener, listener.new_connection(), sock), name="accept")
-            self._starting.add(task)
-            task.add_done_callback(self._starting.discard)
+            local = self._local or _address(sock.getsockname())
+            self._start(listener.new_connection(sock, _address(peer), local), sock)
         if accepted:
             listener.listener_stats.connections_accepted_per_socket_event.record(accepted)
 
-    async def _start(self, listener: HttpListener, connection: asyncio.Protocol, sock: socket.socket) -> None:
-        try:
-            await self._loop.connect_accepted_socket(lambda: connection, sock)
-        except OSError:
-            sock.close()
-            listener.global_connections.release()
+    def _start(self, connection: DownstreamConnection, sock: socket.socket) -> None:
+        task = self._loop.create_task(self._loop.connect_accepted_socket(lambda: connection, sock), name="accept")
+        self._starting[task] = connection
+        task.add_done_callback(self._on_started)
+
+    def _on_started(self, task: asyncio.Task[object]) -> None:
+        connection = self._starting.pop(task)
+        if not task.cancelled() and isinstance(task.exception(), OSError):
+            connection.sock.close()
+            connection.listener.global_connections.release()
 
     def _back_off(self, error: OSError) -> None:
         # The socket stays readable: asking again at once would be a busy loop.
@@ -140,3 +148,8 @@ class Acceptor:
             self._retry.cancel()
         self._retry = self._loop.call_later(BACK_OFF, self._loop.add_reader, self._sock, self._on_readable)
         self._loop.call_exception_handler({"message": "can't accept connections", "exception": error})
+
+
+def _address(name: tuple[str, int]) -> tuple[str, int]:
+    """Without what IPv6 adds to it."""
+    return name[0], name[1]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pyproxy.net.timing import NEVER
 from pyproxy.proxy.client_address import Client
 from pyproxy.proxy.command_operators import Address
+from pyproxy.wire.address import format_address
 from pyproxy.wire.http1 import RequestReader
 from pyproxy.wire.proxy_protocol import Accepted, Preface
 
@@ -87,6 +88,7 @@ class ConnectionState:
         "local_address",
         "loop",
         "proxy_header",
+        "remote",
         "remote_address",
         "stats",
         "stream_idle",
@@ -94,26 +96,25 @@ class ConnectionState:
         "stream_started_wall",
     )
 
-    def __init__(self, listener: HttpListener) -> None:
+    def __init__(self, listener: HttpListener, sock: socket.socket, peer: Address, local: Address) -> None:
         self.listener = listener
         self.loop = listener.loop
         self.stats = listener.stats
         self.client: Client
         self.id = listener.global_connections.ids.next()
-        self.local_address = ""
-        self.remote_address = ""
-        self.direct: Address = ("", 0)
+        self.direct = peer
         """The other end of the connection, whatever a PROXY header says."""
-        self.local: Address = ("", 0)
-        self.direct_local_address = ""
-        self.direct_remote_address = ""
+        self.remote, self.local = peer, local
+        """Both ends as the PROXY header has them, or else the connection."""
+        self.direct_remote_address = self.remote_address = format_address(*peer)
+        self.direct_local_address = self.local_address = format_address(*local)
         self.accepted: Accepted | None = None
-        """What the PROXY header has said; kept without what is big."""
+        """What the PROXY header has said."""
         self.proxy_header = b""
         """Its first bytes."""
         self.accepted_at = self.loop.time()
         self._transport: asyncio.Transport
-        self._sock: socket.socket
+        self._sock = sock
         self._preface: Preface | None = None
         self._reader = RequestReader(listener.settings.http, listener.ignores_upgrade)
         self._exchange: Exchange | None = None
@@ -188,14 +189,14 @@ class ConnectionState:
         self._preface = None
         self.listener.listener_stats.downstream_pre_cx_active -= 1
 
-    def _keep_preface(self, accepted: Accepted, header: bytes) -> None:
+    def _keep_preface(self, accepted: Accepted, received: bytes) -> None:
         proxy = self.listener.proxy_stats
         if accepted.version is None:
             proxy.not_found_allowed += 1
         else:
             proxy.found[accepted.version] += 1
-            self.proxy_header = header[:PREFACE_KEPT]
-        self.accepted = Accepted(b"", accepted.version, accepted.source, accepted.destination)
+            self.proxy_header = received[: min(accepted.length, PREFACE_KEPT)]
+        self.accepted = accepted
 
     def _end_stream(self, now: float) -> None:
         """A request has been answered, whoever had the answer."""

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import time
 from typing import TYPE_CHECKING, cast
 
@@ -24,11 +25,10 @@ from pyproxy.net.counting import count_refusal, count_rejected_preface
 from pyproxy.net.exchange import Exchange
 from pyproxy.net.timing import NEVER, Deadline
 from pyproxy.proxy import replies
-from pyproxy.proxy.client_address import identify
 from pyproxy.proxy.command_operators import Expand, Facts
 from pyproxy.proxy.timeouts import Timeout
 from pyproxy.wire.address import format_address
-from pyproxy.wire.proxy_protocol import Preface, Rejected
+from pyproxy.wire.proxy_protocol import Address, Preface, Rejected
 
 if TYPE_CHECKING:
     from pyproxy.net.listener import HttpListener
@@ -58,26 +58,17 @@ class DownstreamConnection(ConnectionState, asyncio.Protocol):
 
     __slots__ = ("_deadline",)
 
-    def __init__(self, listener: HttpListener) -> None:
-        super().__init__(listener)
+    def __init__(self, listener: HttpListener, sock: socket.socket, peer: Address, local: Address) -> None:
+        """``sock`` is that of the connection between ``peer`` and ``local``."""
+        super().__init__(listener, sock, peer, local)
         self._deadline = Deadline(self.loop, self._on_deadline)
 
     # -- asyncio.Protocol ---------------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
-        self._sock = transport.get_extra_info("socket")
-        sockets.set_nodelay(self._sock)
         sockets.set_watermarks(self._transport, self.listener.settings.buffer_limit)
         self.listener.connections.add(self)
-        peer, local = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
-        if not peer or not local:
-            # The client reset the connection before it was accepted.
-            self._transport.abort()
-            return
-        self.direct, self.local = (peer[0], peer[1]), (local[0], local[1])
-        self.remote_address, self.local_address = format_address(peer[0], peer[1]), format_address(local[0], local[1])
-        self.direct_remote_address, self.direct_local_address = self.remote_address, self.local_address
         self._active_at = self.loop.time()
         if self.listener.settings.proxy_protocol is not None:
             self.listener.listener_stats.downstream_pre_cx_active += 1
@@ -85,7 +76,6 @@ class DownstreamConnection(ConnectionState, asyncio.Protocol):
             self._phase = Phase.PREFACE
             self._deadline.set(self._active_at + (self.listener.settings.listener_filters_timeout or NEVER))
         else:
-            self._identify(peer[0], peer[1])
             self._begin_http()
 
     def data_received(self, data: bytes) -> None:
@@ -192,17 +182,18 @@ class DownstreamConnection(ConnectionState, asyncio.Protocol):
             self._reset()
             return b""
         self._leave_preface()
-        self._keep_preface(result, preface.header(result))
-        self._identify(*(result.source or self.direct))
+        self._keep_preface(result, preface.received)
+        if result.source is not None:
+            self.remote, self.remote_address = result.source, format_address(*result.source)
         if result.destination is not None:
-            self.local = result.destination
-            self.local_address = format_address(*result.destination)
+            self.local, self.local_address = result.destination, format_address(*result.destination)
         self._begin_http()
-        return result.rest
+        return preface.received[result.length :]
 
     def _begin_http(self) -> None:
         """What has been accepted is a client's connection: it counts, and its requests are awaited."""
         settings = self.listener.settings
+        self.client = self.listener.identify(self.remote[0])
         self._counted = True
         self.stats.downstream_cx_total += 1
         self.stats.downstream_cx_active += 1
@@ -221,11 +212,6 @@ class DownstreamConnection(ConnectionState, asyncio.Protocol):
         if settings.http.max_connection_duration is not None:
             self._expires_at = self._ends_at = self.loop.time() + settings.http.max_connection_duration
         self._wait_for_request(self.loop.time())
-
-    def _identify(self, address: str, port: int) -> None:
-        options = self.listener.settings.http.client_address
-        self.client = identify(address, port, self.listener.node_address, options, sockets.interface_index)
-        self.remote_address = format_address(address, port)
 
     # -- requests -----------------------------------------------------------------------------------------------------
 
@@ -328,9 +314,8 @@ class DownstreamConnection(ConnectionState, asyncio.Protocol):
 
     def _expand(self, fault: Fault) -> Expand:
         """For the reply to what is no request."""
-        remote = self.client.address.decode(), self.client.port
         details = fault.detail.encode()
-        return Facts(remote, self.direct, self.local, [], request=[], code=fault.status, details=details).expand
+        return Facts(self.remote, self.direct, self.local, [], request=[], code=fault.status, details=details).expand
 
     # -- what the exchange asks for ----------------------------------------------------------------------------
 

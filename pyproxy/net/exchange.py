@@ -153,11 +153,10 @@ class Exchange(ExchangeState):
     def _facts(self, path: bytes, host: bytes | None) -> Facts:
         """What commands in headers can say so far."""
         connection, request, origin = self._connection, self.request, self._origin
-        client = connection.client
-        remote = (client.address, client.port) if origin is None or not origin.from_header else (origin.address, 0)
+        remote = connection.remote if origin is None or not origin.from_header else (origin.address.decode(), 0)
         authority = [(name, host) for name in (b":authority", b"host")] if host is not None else []
         return Facts(
-            (remote[0].decode(), remote[1]),
+            remote,
             connection.direct,
             connection.local,
             [(b":method", request.method), (b":path", path), *authority],

@@ -7,8 +7,10 @@ socket that both got their connections from.
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from random import Random
 
 from pyproxy.errors import Fault
@@ -22,6 +24,7 @@ from pyproxy.net.upstream import ClusterPool, cluster_stats
 from pyproxy.observe.access_log import AccessLog
 from pyproxy.observe.request_log import RequestLog
 from pyproxy.observe.stats import HealthCheckStats, ProxyProtocolStats, Stats
+from pyproxy.proxy.client_address import identify
 from pyproxy.proxy.headers import HeaderRules
 from pyproxy.proxy.request_id import RequestIds
 from pyproxy.proxy.route import RouteTable
@@ -29,6 +32,7 @@ from pyproxy.proxy.string_match import match_any
 from pyproxy.proxy.timeouts import StreamTimeouts
 from pyproxy.settings import Cluster, Listener
 from pyproxy.wire.address import format_address
+from pyproxy.wire.proxy_protocol import Address
 
 IDLE_GRACE = 1.0
 """Seconds that a connection which has just been used gets, while draining, for a request already on its way."""
@@ -64,7 +68,6 @@ class HttpListener:
     ) -> None:
         self.settings = settings
         self.loop = loop
-        self.node_address = node_address.encode()
         self.node_cluster = node_cluster.encode()
         self.global_connections = global_connections or GlobalConnections()
         self.access_log = access_log
@@ -82,6 +85,16 @@ class HttpListener:
         self.date = HttpDate()
         self.random = Random()
         self.request_ids = RequestIds()
+        # Who has connected once does so again.
+        self.identify = lru_cache(maxsize=1024)(
+            partial(
+                identify,
+                node_address=node_address.encode(),
+                options=settings.http.client_address,
+                scope_index=sockets.interface_index,
+            )
+        )
+        """What follows from a client's IP address."""
         self.rules = HeaderRules(settings.http)
         self.read_at_once = sockets.read_at_once(settings.buffer_limit)
         ignored = settings.http.ignored_upgrade_types
@@ -100,9 +113,9 @@ class HttpListener:
         self._meet_clusters()
         self._empty = asyncio.Event()
 
-    def new_connection(self) -> DownstreamConnection:
+    def new_connection(self, sock: socket.socket, peer: Address, local: Address) -> DownstreamConnection:
         """The protocol for a connection that has just been accepted, which ``global_connections`` counts already."""
-        return DownstreamConnection(self)
+        return DownstreamConnection(self, sock, peer, local)
 
     def take_routes(self, other: HttpListener) -> None:
         """Take the routes of ``other``, whose settings differ in nothing else, for every request from now on.

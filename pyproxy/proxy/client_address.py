@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 from pyproxy.settings import ClientAddressOptions, CustomHeaderDetection, XffDetection
@@ -43,12 +42,11 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """The peer of one downstream connection."""
+    """The client at one IP address."""
 
     ip: _Ip
     address: bytes
     """The IP address, as Envoy prints it."""
-    port: int
     forwarded_for: bytes
     """What stands for the peer in x-forwarded-for: the address, but the proxy's own for a loopback client."""
     alone: Origin
@@ -61,7 +59,6 @@ class Client:
 
 def identify(
     address: str,
-    port: int,
     node_address: bytes,
     options: ClientAddressOptions,
     scope_index: ScopeIndex | None = None,
@@ -71,7 +68,7 @@ def identify(
     ``node_address`` stands in for loopback clients: Envoy writes its own local_info address for them (measured; it lets
     the next hop see where the request came from). ``scope_index`` is for scope ids of addresses in headers.
     """
-    ip = _parse(address.partition("%")[0])
+    ip = ip_address(address.partition("%")[0])
     text = address.encode("ascii")
     forwarded_for = node_address if is_loopback(ip) else text
     appended = None if options.skip_xff_append else forwarded_for
@@ -79,15 +76,11 @@ def identify(
     return Client(
         ip,
         text,
-        port,
         forwarded_for,
         alone=Origin(text, False, internal, not internal, appended),
         forwarded=Origin(text, False, False, True, appended),
         scope_index=scope_index,
     )
-
-
-_parse = lru_cache(maxsize=1024)(ip_address)  # who has connected once does so again
 
 
 def locate(headers: Headers, client: Client, options: ClientAddressOptions) -> Origin | None:

@@ -1,17 +1,21 @@
 """The PROXY protocol header in front of a connection, versions 1 and 2, with Envoy 1.40's verdicts. Sans-I/O.
 
 ``Preface.receive`` is given what the socket gives until it answers: ``None`` means more bytes are needed,
-``Accepted`` carries the addresses and the bytes behind the header, ``Rejected`` means the connection is to be reset
-with nothing written. Detection, exact slicing, limits, LOCAL, families, transports and TLVs are decided here; the
+``Accepted`` carries the addresses and the header's length, ``Rejected`` means the connection is to be reset with
+nothing written. Detection, exact slicing, limits, LOCAL, families, transports and TLVs are decided here; the
 ``proxy-protocol`` package only ever sees a complete, length-corrected header without TLVs, for its address block. It
 checks CRC32C over TLVs that it has re-ordered, which refuses headers that AWS and HAProxy send, so it never gets
 them; Envoy checks none.
+
+As with HTTP heads there is a fast lane: addresses of ordinary IPv4 clients are read here, to the package's very result,
+and whatever is the least bit unusual is left to the package. A property test holds the two to each other.
 
 Source: "The PROXY protocol, versions 1 & 2" (haproxy.org) and measured on 1.40 where Envoy differs from it.
 """
 
 from __future__ import annotations
 
+import re
 import struct
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
@@ -37,6 +41,14 @@ _ADDRESS_LENGTHS = {0x11: 12, 0x12: 12, 0x21: 36, 0x22: 36}
 
 _TLV_HEADER = struct.Struct("!BH")
 
+# What the fast lane takes: unicast addresses but 0.0.0.0/8, and no sign, blank or zero before a port.
+_OCTET = rb"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_IPV4 = rb"((?:22[0-3]|2[01][0-9]|1[0-9][0-9]|[1-9][0-9]?)(?:\.%b){3})" % _OCTET
+_PORT = rb"(0|[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
+_ORDINARY_V1 = re.compile(rb"PROXY TCP4 %b %b %b %b\r\n" % (_IPV4, _IPV4, _PORT, _PORT))
+_IPV4_BLOCK = struct.Struct("!4B4BHH")
+_IPV4_TEXT = "%d.%d.%d.%d"
+
 Address = tuple[str, int]
 """(IP address as text, port)."""
 
@@ -45,15 +57,13 @@ Address = tuple[str, int]
 class Accepted:
     """The connection may go on."""
 
-    rest: bytes
-    """The bytes behind the header, untouched."""
     version: int | None
     """1 or 2; ``None``: the connection began without a header, which ``optional`` allows."""
+    length: int
+    """Bytes of the header; what is behind them is the client's."""
     source: Address | None = None
     """The client; ``None`` (no header, UNKNOWN, LOCAL): the peer of the connection is."""
     destination: Address | None = None
-    tlvs: tuple[tuple[int, bytes], ...] = ()
-    """(type, value) of each TLV of a version 2 header, in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +89,10 @@ class Preface:
         """Whether any byte has come."""
         return bool(self._buffer)
 
-    def header(self, accepted: Accepted) -> bytes:
-        """The bytes of the header that has been accepted."""
-        return self._buffer[: len(self._buffer) - len(accepted.rest)]
+    @property
+    def received(self) -> bytes:
+        """All bytes so far: the header's and what came behind it."""
+        return self._buffer
 
     def receive(self, data: bytes) -> Accepted | Rejected | None:
         """Take in bytes. After an answer the preface is over and must not be called again."""
@@ -93,20 +104,29 @@ class Preface:
         if V1_SIGNATURE.startswith(buffer) or V2_SIGNATURE.startswith(buffer):
             return None
         if self._optional:
-            return Accepted(buffer, None)
+            return Accepted(None, 0)
         if len(buffer) < V2_HEADER_LENGTH and (buffer.startswith(b"\r\n") or b"\r\n" not in buffer):
             return None  # Envoy waits for a line, or for as many bytes as a version 2 header has (measured)
         return Rejected("no PROXY header", None)
 
 
 def _read_v1(buffer: bytes) -> Accepted | Rejected | None:
+    ordinary = _ORDINARY_V1.match(buffer)
+    if ordinary is not None:
+        source, destination, source_port, destination_port = ordinary.groups()
+        return Accepted(
+            1, ordinary.end(), (source.decode(), int(source_port)), (destination.decode(), int(destination_port))
+        )
+    return _read_unusual_v1(buffer)
+
+
+def _read_unusual_v1(buffer: bytes) -> Accepted | Rejected | None:
     end = buffer.find(b"\r\n", 0, V1_MAX_LINE)
     if end < 0:
         return Rejected("line too long", 1) if len(buffer) >= V1_MAX_LINE else None
-    rest = buffer[end + 2 :]
     fields = buffer[:end].rstrip(b" \t\r\n\v\f").split(b" ")
     if len(fields) > 1 and fields[1] == b"UNKNOWN":
-        return Accepted(rest, 1)
+        return Accepted(1, end + 2)
     if len(fields) != 6:
         return Rejected("wrong number of fields", 1)
     if b"_" in fields[4] + fields[5] or b"-" in fields[4] + fields[5] or b"%" in fields[2] + fields[3]:
@@ -116,7 +136,7 @@ def _read_v1(buffer: bytes) -> Accepted | Rejected | None:
         result = ProxyProtocolV1().unpack_line(b" ".join(fields) + b"\r\n")
     except ValueError:
         return Rejected("bad address", 1)
-    return _addresses(result, rest, 1, ())
+    return _addresses(result, 1, end + 2)
 
 
 def _read_v2(buffer: bytes) -> Accepted | Rejected | None:
@@ -128,7 +148,7 @@ def _read_v2(buffer: bytes) -> Accepted | Rejected | None:
     end = V2_HEADER_LENGTH + length
     if version_command == 0x20:
         # LOCAL: the sender talks for itself, and nothing in the block counts.
-        return Accepted(buffer[end:], 2) if len(buffer) >= end else None
+        return Accepted(2, end) if len(buffer) >= end else None
     if length < _FAMILY_LENGTHS.get(family >> 4, 0):
         return Rejected("bad length", 2)
     address_length = _ADDRESS_LENGTHS.get(family)
@@ -139,41 +159,43 @@ def _read_v2(buffer: bytes) -> Accepted | Rejected | None:
     if len(buffer) < end:
         return None
     address_end = V2_HEADER_LENGTH + address_length
-    tlvs = _read_tlvs(buffer[address_end:end])
-    if tlvs is None:
+    if not _are_tlvs(buffer[address_end:end]):
         return Rejected("bad TLV", 2)
-    header = buffer[:14] + address_length.to_bytes(2, "big")
+    if address_length == _IPV4_BLOCK.size:
+        *octets, source_port, destination_port = _IPV4_BLOCK.unpack_from(buffer, V2_HEADER_LENGTH)
+        if 0 < octets[0] < 224 and 0 < octets[4] < 224:
+            source, destination = _IPV4_TEXT % tuple(octets[:4]), _IPV4_TEXT % tuple(octets[4:])
+            return Accepted(2, end, (source, source_port), (destination, destination_port))
+    return _read_unusual_v2(buffer, address_end, end)
+
+
+def _read_unusual_v2(buffer: bytes, address_end: int, end: int) -> Accepted | Rejected:
+    header = buffer[:14] + (address_end - V2_HEADER_LENGTH).to_bytes(2, "big")
     library = ProxyProtocolV2()
     try:
         parsed = library.unpack_header(header)
         result = library.unpack_data(parsed, header, buffer[V2_HEADER_LENGTH:address_end])
     except (ValueError, struct.error):
         return Rejected("bad address", 2)
-    return _addresses(result, buffer[end:], 2, tlvs)
+    return _addresses(result, 2, end)
 
 
-def _read_tlvs(block: bytes) -> tuple[tuple[int, bytes], ...] | None:
-    """The TLVs that fill ``block`` exactly, or ``None``."""
-    tlvs: list[tuple[int, bytes]] = []
+def _are_tlvs(block: bytes) -> bool:
+    """Whether TLVs fill ``block`` exactly."""
     at = 0
-    while at < len(block):
-        if at + 3 > len(block):
-            return None
-        kind, length = _TLV_HEADER.unpack_from(block, at)
+    while at + 3 <= len(block):
+        _, length = _TLV_HEADER.unpack_from(block, at)
         at += 3 + length
-        if at > len(block):
-            return None
-        tlvs.append((kind, block[at - length : at]))
-    return tuple(tlvs)
+    return at == len(block)
 
 
-def _addresses(result: object, rest: bytes, version: int, tlvs: tuple[tuple[int, bytes], ...]) -> Accepted | Rejected:
+def _addresses(result: object, version: int, length: int) -> Accepted | Rejected:
     if not isinstance(result, ProxyResultIPv4 | ProxyResultIPv6):
         return Rejected("bad family", version)
     (source, source_port), (destination, destination_port) = result.source, result.dest
     if not (_is_unicast(source) and _is_unicast(destination)):
         return Rejected("not a unicast address", version)
-    return Accepted(rest, version, (format_ip(source), source_port), (format_ip(destination), destination_port), tlvs)
+    return Accepted(version, length, (format_ip(source), source_port), (format_ip(destination), destination_port))
 
 
 def _is_unicast(address: IPv4Address | IPv6Address) -> bool:

@@ -59,11 +59,11 @@ def test_how_many_are_accepted_before_others_get_their_turn(
         async with proxy(settings) as served:
             new_connection = served.listener.new_connection
 
-            def count() -> Any:
+            def count(*of_it: Any) -> Any:
                 made.append(turn)
-                return new_connection()
+                return new_connection(*of_it)
 
-            served.listener.new_connection = count  # type: ignore[method-assign]
+            served.listener.new_connection = count  # type: ignore[assignment, method-assign]
             with connected(served.address, 5):
                 next_turn()
                 await eventually(lambda: len(made) == 5)
@@ -130,6 +130,11 @@ class StarvedSocket:
     def accept(self) -> tuple[socket.socket, Any]:
         self.asked += 1
         raise OSError(errno.EMFILE, "Too many open files")
+
+    def getsockname(self) -> tuple[str, int]:
+        return "127.0.0.1", 80
+
+    def setsockopt(self, *option: int) -> None: ...
 
     def fileno(self) -> int:
         return -1 if self.closed else 3

@@ -35,7 +35,7 @@ def custom(status: int | None = None) -> ClientAddressOptions:
 
 
 def peer(address: str, options: ClientAddressOptions = DIRECT) -> Client:
-    return identify(address, 4711, NODE, options)
+    return identify(address, NODE, options)
 
 
 def origin(
@@ -66,7 +66,7 @@ def origin(
 @pytest.mark.enforces("spec.clientIPDetection.directSourceIP")
 def test_the_peer_is_the_client(address: str, forwarded: bytes, internal: bool) -> None:
     client = peer(address)
-    assert (client.address, client.port, client.forwarded_for) == (address.encode(), 4711, forwarded)
+    assert (client.address, client.forwarded_for) == (address.encode(), forwarded)
     assert origin(DIRECT, address=address) == Origin(address.encode(), False, internal, not internal, forwarded)
 
 
@@ -127,7 +127,7 @@ def test_trusting_networks(forwarded_for: bytes | None, address: bytes | None) -
 
 def test_a_scope_id_counts_where_interfaces_are_known() -> None:
     options = cidrs()
-    client = identify("203.0.113.7", 4711, NODE, options, {"lo": 1}.get)
+    client = identify("203.0.113.7", NODE, options, {"lo": 1}.get)
     found = locate([(b"x-forwarded-for", b"fe80::1%lo")], client, options)
     assert found is not None
     assert (found.address, found.from_header) == (b"fe80::1%1", True)

@@ -37,7 +37,7 @@ def steps(
 ) -> list[tuple[str, str, str]]:
     headers = [(b"x-forwarded-for", xff)] if xff is not None else []
     headers += [(b"x-real-ip", real_ip)] if real_ip is not None else []
-    client = identify(peer, 1, b"192.0.2.9", options)
+    client = identify(peer, b"192.0.2.9", options)
     return [(step.source, step.found, step.verdict) for step in explain_request(headers, client, options)]
 
 
@@ -49,10 +49,10 @@ def test_a_connection() -> None:
         accepted: explain_connection("127.0.0.1:5", accepted, expects_header=True)[1]
         for accepted in (
             None,
-            Accepted(b"", None),
-            Accepted(b"", 2),
-            Accepted(b"", 1, ("203.0.113.7", 4711)),
-            Accepted(b"", 2, ("2001:db8::7", 4711)),
+            Accepted(None, 0),
+            Accepted(2, 16),
+            Accepted(1, 40, ("203.0.113.7", 4711)),
+            Accepted(2, 28, ("2001:db8::7", 4711)),
         )
     }
     assert [(step.source, step.found) for step in found.values()] == [
@@ -100,7 +100,7 @@ def test_the_last_step_is_what_is_found(
 ) -> None:
     headers = [(b"x-real-ip", real_ip)]
     headers += [(b"x-forwarded-for", b",".join(entries))] if entries else []
-    client = identify(peer, 1, b"192.0.2.9", options)
+    client = identify(peer, b"192.0.2.9", options)
     origin = locate(headers, client, options)
     shown = explain_request(headers, client, options)
     assert shown[-1].found == ("unknown" if origin is None else origin.address.decode())

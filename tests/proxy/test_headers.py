@@ -41,8 +41,8 @@ GUIDE = HttpOptions(
     suppress_envoy_headers=False,
     client_address=ClientAddressOptions(internal_networks=(ip_network("10.0.0.0/8"),)),
 )
-EXTERNAL = identify("203.0.113.7", 1, b"192.0.2.9", GUIDE.client_address)
-INTERNAL = identify("10.1.2.3", 1, b"192.0.2.9", GUIDE.client_address)
+EXTERNAL = identify("203.0.113.7", b"192.0.2.9", GUIDE.client_address)
+INTERNAL = identify("10.1.2.3", b"192.0.2.9", GUIDE.client_address)
 
 
 def forwarded(head: RequestHead, origin: Origin, request_id: bytes | None, options: HttpOptions) -> list[bytes]:
@@ -193,7 +193,7 @@ def test_an_empty_x_forwarded_for_is_filled() -> None:
 
 
 def test_loopback_is_written_as_the_node() -> None:
-    lines = written([], identify("127.0.0.1", 1, b"192.0.2.9", TODAY.client_address), TODAY)
+    lines = written([], identify("127.0.0.1", b"192.0.2.9", TODAY.client_address), TODAY)
     assert b"x-forwarded-for: 192.0.2.9" in lines
     assert b"x-envoy-external-address: 127.0.0.1" in lines
 

@@ -43,7 +43,7 @@ class FakeTransport(asyncio.Transport):
 
     def __init__(self) -> None:
         self.socket = FakeSocket()
-        super().__init__({"socket": self.socket, "peername": ("192.0.2.7", 4711), "sockname": ("192.0.2.1", 80)})
+        super().__init__()
         self.written = b""
         self.end = ""
         self._reading = True
@@ -141,7 +141,8 @@ class Still:
         else:
             self.loop, self.log, self.listener = beside.loop, beside.log, beside.listener
         self.transport = FakeTransport()
-        self.connection = DownstreamConnection(self.listener)
+        sock = cast("socket.socket", self.transport.socket)
+        self.connection = DownstreamConnection(self.listener, sock, ("192.0.2.7", 4711), ("192.0.2.1", 80))
         self.connection.connection_made(self.transport)
         self._started = self.loop.now
 
