@@ -261,8 +261,10 @@ def parse_response_head(
         fields = rules.without_bare_cr(fields)
         if rules.framing(fields) == "both":
             return rules.PROTOCOL_ERROR
-    if (status < 200 or status == 204) and (length or any(name == b"transfer-encoding" for name, _ in fields)):
-        return rules.PROTOCOL_ERROR
+    if (status < 200 or status == 204) and any(
+        name == b"transfer-encoding" or (name == b"content-length" and value != b"0") for name, value in fields
+    ):
+        return rules.PROTOCOL_ERROR  # Envoy lets a 0 pass, and only that: not 00 (measured)
     refused = _check_response_grammar([field for field in fields if field[0] not in _FRAMING])
     if refused is not None:
         return refused

@@ -52,6 +52,8 @@ def test_responses_without_a_body(first: bytes, method: bytes) -> None:
 def test_a_204_drops_its_length_and_must_have_none() -> None:
     assert answered(b"Content-Length: 0", first=b"HTTP/1.1 204 x").headers == []
     assert isinstance(response(b"Content-Length: 3", first=b"HTTP/1.1 204 x"), Fault)
+    assert isinstance(response(b"Content-Length: 00", first=b"HTTP/1.1 204 x"), Fault)
+    assert isinstance(response(b"Content-Length: 00", first=b"HTTP/1.1 103 x"), Fault)
 
 
 def test_an_upgrade_and_its_refusal() -> None:
