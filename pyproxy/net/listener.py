@@ -95,7 +95,7 @@ class HttpListener:
             )
         )
         """What follows from a client's IP address."""
-        self.rules = HeaderRules(settings.http)
+        self.rules = HeaderRules(settings.http, sockets.interface_index)
         self.read_at_once = sockets.read_at_once(settings.buffer_limit)
         ignored = settings.http.ignored_upgrade_types
         self.ignores_upgrade = match_any(ignored) if ignored else None

@@ -17,6 +17,7 @@ from pyproxy.proxy.header_mutation import apply, put
 from pyproxy.proxy.referer import is_valid_referer
 from pyproxy.proxy.route_filters import RouteFilters
 from pyproxy.settings import ForwardClientCert, HeaderAction, HeaderMutation, HttpOptions
+from pyproxy.wire.address import ScopeIndex
 from pyproxy.wire.head import MERGED_RESPONSE_HEADERS
 from pyproxy.wire.messages import Headers, RequestHead, ResponseHead
 
@@ -59,6 +60,7 @@ class HeaderRules:
         "has_commands",
         "late",
         "replaces_request_id",
+        "scope_index",
         "server",
         "suppress",
         "touched_at_edge",
@@ -67,7 +69,9 @@ class HeaderRules:
         "trusts_proto",
     )
 
-    def __init__(self, options: HttpOptions) -> None:
+    def __init__(self, options: HttpOptions, scope_index: ScopeIndex | None = None) -> None:
+        """``scope_index`` is for scope ids of addresses in headers."""
+        self.scope_index = scope_index
         # Without a client certificate every mode but this one takes the header out (measured).
         forward = options.forward_client_cert is ForwardClientCert.ALWAYS_FORWARD_ONLY
         client_cert = frozenset[bytes]() if forward else _CLIENT_CERT
@@ -124,7 +128,7 @@ def forwarded_headers(
                 value = expected
             placed.add(name)
             append((name, value))
-        elif name == b"referer" and is_valid_referer(value):
+        elif name == b"referer" and is_valid_referer(value, rules.scope_index):
             append(field)
     if origin.appended is not None and b"x-forwarded-for" not in placed:
         append((b"x-forwarded-for", origin.appended))

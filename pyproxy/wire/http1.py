@@ -221,8 +221,9 @@ def _clean_request(request: RequestHead, nominated: frozenset[bytes]) -> Request
         if name in dropped or name in nominated or (name == b"expect" and request.expect_continue):
             continue
         if name == b"te" and request.upgrade is None:
-            # Envoy compares this one as it is written.
-            if (value or nominates_te) and b"trailers" not in [token.strip(b" \t") for token in value.split(b",")]:
+            # Envoy compares this one as it is written, unless it is nominated.
+            written = value.lower() if nominates_te else value
+            if (value or nominates_te) and b"trailers" not in [token.strip(b" \t") for token in written.split(b",")]:
                 continue
             value = value and b"trailers"
         cleaned.append((name, value))

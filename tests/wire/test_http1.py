@@ -398,6 +398,11 @@ def test_a_nominated_length(length: bytes, reframed: bool) -> None:
     assert head.has_body is reframed
 
 
+@pytest.mark.parametrize(("connection", "kept"), [(b"x", []), (b"x, TE", [(b"te", b"trailers")])])
+def test_a_te_in_other_letters_stays_if_it_is_nominated(connection: bytes, kept: list[tuple[bytes, bytes]]) -> None:
+    assert accepted(b"Connection: " + connection, b"TE: gzip, Trailers").headers == kept
+
+
 @pytest.mark.parametrize(("connection", "kept"), [(b"x", [(b"te", b"")]), (b"te", [])])
 def test_an_empty_te_stays_unless_it_is_nominated(connection: bytes, kept: list[tuple[bytes, bytes]]) -> None:
     assert accepted(b"Connection: " + connection, b"TE:").headers == kept
