@@ -76,7 +76,8 @@ def _judge(
         return rules.codec_error("http1.content_length_and_chunked_not_allowed")
     if framing == "transfer_encoding" or (method == b"CONNECT" and framing == (None, True)):
         return rules.codec_error("http1.invalid_transfer_encoding", 501)
-    nominated = _nominated(fields, upgrade)
+    # Envoy does not look at what a CONNECT or a request for an upgrade nominates (measured).
+    nominated = _nominated(fields) if upgrade is None and method != b"CONNECT" else frozenset[bytes]()
     if isinstance(nominated, Fault):
         return nominated
     split = rules.split_target(method, target)
@@ -123,13 +124,8 @@ def _in_its_version(judged: RequestHead | Fault, minor: int, options: HttpOption
     return judged
 
 
-def _nominated(fields: Headers, upgrade: bytes | None) -> frozenset[bytes] | Fault:
-    """What Connection takes away (RFC 9110 section 7.6.1), before anything else looks at it, or why it may not.
-
-    Envoy does not look at the nominations of a request for an upgrade (measured).
-    """
-    if upgrade is not None:
-        return frozenset()
+def _nominated(fields: Headers) -> frozenset[bytes] | Fault:
+    """What Connection takes away (RFC 9110 section 7.6.1), before anything else looks at it, or why it may not."""
     values = [value for name, value in fields if name == b"connection"]
     nominated = rules.nominated_headers(b",".join(values))
     return rules.codec_error("http1.connection_header_rejected") if nominated is None else nominated

@@ -141,6 +141,11 @@ def test_refused(first: bytes, lines: tuple[bytes, ...], status: int) -> None:
     assert result.status == status
 
 
+def test_what_a_connect_nominates_does_not_matter() -> None:
+    for nominated in (b":", b"x-forwarded-for", b"a, b, c, d, e, f, g, h, i, j, k"):
+        assert accepted(b"Connection: " + nominated, first=b"CONNECT a:1 HTTP/1.1").method == b"CONNECT"
+
+
 def test_a_bad_host_is_refused() -> None:
     result = request(host=b"a/b")
     assert isinstance(result, Fault)
