@@ -6,7 +6,6 @@ import json
 import os
 import pickle
 import subprocess
-import sys
 import tempfile
 import time
 from dataclasses import replace
@@ -19,6 +18,7 @@ from pyproxy.conformance.case import Group
 from pyproxy.conformance.child import Job
 from pyproxy.envoy.process import EnvoyProcess, free_port
 from pyproxy.policy.load import load_texts
+from pyproxy.server.modules import as_process
 from pyproxy.settings import Cluster, Endpoint, Listener, Settings, VirtualHost
 
 START_TIMEOUT = 20.0
@@ -226,10 +226,9 @@ class PyproxySubject:
         file.write_bytes(
             pickle.dumps(Job(self._settings, self._access_log, self.admin_port, self._log_format, str(ready)))
         )
+        command, environment = as_process("pyproxy.conformance.child", str(file))
         with self._output.open("wb") as output:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "pyproxy.conformance.child", str(file)], stdout=output, stderr=output
-            )
+            self._process = subprocess.Popen(command, env=environment, stdout=output, stderr=output)
         deadline = time.monotonic() + START_TIMEOUT
         while not ready.exists():
             if self._process.poll() is not None or time.monotonic() > deadline:

@@ -11,7 +11,6 @@ import contextlib
 import json
 import os
 import signal
-import sys
 from asyncio.subprocess import Process
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -20,6 +19,7 @@ from typing import Any
 
 from pyproxy.server.channel import Channel
 from pyproxy.server.listening import Address, ListenSockets, StartError, address_of
+from pyproxy.server.modules import as_process
 from pyproxy.server.tallies import Tallies
 from pyproxy.server.terminal import say
 from pyproxy.server.worker import WorkerOptions
@@ -198,9 +198,7 @@ class Workers:
             access_log_format=self._options.access_log_format,
             access_log_turn=self._turn,
         )
-        # The modules that are here, whatever lies in the current folder.
-        command = [sys.executable, "-P", "-m", "pyproxy.server.worker", json.dumps(asdict(options))]
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        command, environment = as_process("pyproxy.server.worker", json.dumps(asdict(options)))
         inherited = (channel.fileno(), self._tallies.descriptor, self._turn)
         return await asyncio.create_subprocess_exec(
             *command, env=environment, pass_fds=inherited, stdin=asyncio.subprocess.DEVNULL
