@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from pyproxy.net import sockets
 from pyproxy.net.tally import ConnectionIds, Tally
@@ -131,7 +131,8 @@ class Acceptor:
             listener.listener_stats.connections_accepted_per_socket_event.record(accepted)
 
     def _start(self, connection: DownstreamConnection, sock: socket.socket) -> None:
-        task = self._loop.create_task(self._loop.connect_accepted_socket(lambda: connection, sock), name="accept")
+        protocol = cast("asyncio.Protocol", connection)
+        task = self._loop.create_task(self._loop.connect_accepted_socket(lambda: protocol, sock), name="accept")
         self._starting[task] = connection
         task.add_done_callback(self._on_started)
 

@@ -49,6 +49,8 @@ HOLD_CLOSING = 4  # nothing that it says matters any more
 class ConnectionState:
     """The attributes of ``downstream.DownstreamConnection``. Slotted: there may be tens of thousands of them."""
 
+    __deletable__ = ("_transport",)  # for mypyc
+
     __slots__ = (
         "_active_at",
         "_advancing",

@@ -53,8 +53,8 @@ _log = logging.getLogger("pyproxy.connection")
 _NOT_SERVED = (Phase.EXCESS, Phase.LINGERING, Phase.CLOSED)
 
 
-class DownstreamConnection(ConnectionState, asyncio.Protocol):
-    """A connection that a listener has accepted."""
+class DownstreamConnection(ConnectionState):
+    """A connection that a listener has accepted. Implements ``asyncio.Protocol``."""
 
     __slots__ = ("_deadline",)
 
@@ -447,7 +447,7 @@ class DownstreamConnection(ConnectionState, asyncio.Protocol):
             if silent and not self._requests:
                 self._end()
             elif self.listener.settings.http.safe_max_connection_duration:
-                self._max_requests = 0
+                self._max_requests = 0.0
             else:
                 self._start_drain(now)
         if now >= self._drain_ends:

@@ -47,8 +47,10 @@ def connect_failure(error: OSError) -> Fault:
     return Fault(Source.UPSTREAM, "remote_connection_failure", 503, "UF", _BEFORE_RESPONSE % delayed)
 
 
-class UpstreamConnection(asyncio.Protocol):
-    """One connection to an endpoint."""
+class UpstreamConnection:
+    """One connection to an endpoint. Implements ``asyncio.Protocol``."""
+
+    __deletable__ = ("_transport",)  # for mypyc
 
     def __init__(self, pool: ClusterPool, host: UpstreamHost, sock: socket.socket) -> None:
         self._pool = pool
@@ -456,7 +458,8 @@ class ClusterPool:
             sock.setblocking(False)
             sockets.set_nodelay(sock)
             await self._loop.sock_connect(sock, address)
-            _, upstream = await self._loop.create_connection(lambda: UpstreamConnection(self, host, sock), sock=sock)
+            upstream = UpstreamConnection(self, host, sock)
+            await self._loop.create_connection(lambda: cast("asyncio.Protocol", upstream), sock=sock)
         except BaseException:
             sock.close()
             raise

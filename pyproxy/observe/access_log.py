@@ -57,8 +57,8 @@ class AccessLog:
         """What has been taken out of the lines and is being written."""
         self._reopen = False
         self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="access log", daemon=True)
-        self._thread.start()
+        self._writer = threading.Thread(target=self._run, name="access log", daemon=True)
+        self._writer.start()
 
     @property
     def lost(self) -> int:
@@ -82,8 +82,8 @@ class AccessLog:
     def close(self, timeout: float = 5.0) -> None:
         """Write what is queued, for ``timeout`` seconds at most; what has not been written then is lost."""
         self._stopped.set()
-        self._thread.join(timeout)
-        if self._thread.is_alive():
+        self._writer.join(timeout)
+        if self._writer.is_alive():
             unwritten = bytes(self._unwritten).count(b"\n")
             self.stats.lines_dropped += unwritten + len(self._lines) + len(self._records)
         else:

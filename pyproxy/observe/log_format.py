@@ -18,7 +18,7 @@ from difflib import get_close_matches
 from functools import lru_cache
 from ipaddress import ip_interface
 from time import gmtime, localtime, strftime
-from typing import Any, TypeAlias, cast
+from typing import Any, ClassVar, TypeAlias, cast
 from uuid import uuid4
 
 from pyproxy.observe.request_log import RequestLog
@@ -202,8 +202,8 @@ class _Quoted(dict[Value, bytes]):
     Long values are left out and all are forgotten now and then, because clients choose some of them.
     """
 
-    MAX_LENGTH = 200
-    MAX_VALUES = 5_000
+    MAX_LENGTH: ClassVar[int] = 200
+    MAX_VALUES: ClassVar[int] = 5_000
 
     def __missing__(self, value: Value) -> bytes:
         quoted = _as_json(value)

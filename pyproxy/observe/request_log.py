@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 
@@ -19,48 +18,79 @@ class ConnectionLog(Protocol):
     direct_local_address: str
 
 
-@dataclass(slots=True)
 class RequestLog:
     """One request, or what could not be read as one."""
 
-    connection: ConnectionLog
-    downstream_remote_address: str
-    """The client's, wherever it was found; the port is 0 where a header named it."""
-    start_time: float
-    """Seconds since the epoch."""
-    method: bytes | None = None
-    path: bytes | None = None
-    """Normalised, with the query."""
-    authority: bytes | None = None
-    protocol: bytes = b"HTTP/1.1"
-    headers: Sequence[tuple[bytes, bytes]] = ()
-    """Of the request, as received."""
-    is_admitted: bool = True
-    """Its scheme and client have been found out."""
-    request_head: bytes = b""
-    """As the backend got it, or would have; its header lines alone where it was not forwarded."""
-    request_id: bytes | None = None
-    response_head: bytes = b""
-    """As the client got it."""
-    adds_length: bool = False
-    """Where its ``content-length`` is 0, the response has that from its codec: to a log there is none."""
-    response_code: int = 0
-    response_flags: str = "-"
-    response_code_details: str | None = None
-    upstream_transport_failure_reason: str | None = None
-    bytes_received: int = 0
-    bytes_sent: int = 0
-    began: float = 0.0
-    """This and the next three: seconds of one monotonic clock, ``inf`` for what has not happened."""
-    request_ended: float = math.inf
-    response_began: float = math.inf
-    """Its first byte from the backend."""
-    ended: float = 0.0
-    upstream_host: str | None = None
-    upstream_cluster: str | None = None
-    upstream_local_address: str | None = None
-    upstream_remote_address: str | None = None
-    route_name: str | None = None
+    def __init__(
+        self,
+        *,
+        connection: ConnectionLog,
+        downstream_remote_address: str,
+        start_time: float,
+        method: bytes | None = None,
+        path: bytes | None = None,
+        authority: bytes | None = None,
+        protocol: bytes = b"HTTP/1.1",
+        headers: Sequence[tuple[bytes, bytes]] = (),
+        is_admitted: bool = True,
+        request_head: bytes = b"",
+        request_id: bytes | None = None,
+        response_head: bytes = b"",
+        adds_length: bool = False,
+        response_code: int = 0,
+        response_flags: str = "-",
+        response_code_details: str | None = None,
+        upstream_transport_failure_reason: str | None = None,
+        bytes_received: int = 0,
+        bytes_sent: int = 0,
+        began: float = 0.0,
+        request_ended: float = math.inf,
+        response_began: float = math.inf,
+        ended: float = 0.0,
+        upstream_host: str | None = None,
+        upstream_cluster: str | None = None,
+        upstream_local_address: str | None = None,
+        upstream_remote_address: str | None = None,
+        route_name: str | None = None,
+    ) -> None:
+        self.connection = connection
+        self.downstream_remote_address = downstream_remote_address
+        """The client's, wherever it was found; the port is 0 where a header named it."""
+        self.start_time = start_time
+        """Seconds since the epoch."""
+        self.method = method
+        self.path = path
+        """Normalised, with the query."""
+        self.authority = authority
+        self.protocol = protocol
+        self.headers = headers
+        """Of the request, as received."""
+        self.is_admitted = is_admitted
+        """Its scheme and client have been found out."""
+        self.request_head = request_head
+        """As the backend got it, or would have; its header lines alone where it was not forwarded."""
+        self.request_id = request_id
+        self.response_head = response_head
+        """As the client got it."""
+        self.adds_length = adds_length
+        """Where its ``content-length`` is 0, the response has that from its codec: to a log there is none."""
+        self.response_code = response_code
+        self.response_flags = response_flags
+        self.response_code_details = response_code_details
+        self.upstream_transport_failure_reason = upstream_transport_failure_reason
+        self.bytes_received = bytes_received
+        self.bytes_sent = bytes_sent
+        self.began = began
+        """This and the next three: seconds of one monotonic clock, ``inf`` for what has not happened."""
+        self.request_ended = request_ended
+        self.response_began = response_began
+        """Its first byte from the backend."""
+        self.ended = ended
+        self.upstream_host = upstream_host
+        self.upstream_cluster = upstream_cluster
+        self.upstream_local_address = upstream_local_address
+        self.upstream_remote_address = upstream_remote_address
+        self.route_name = route_name
 
     @property
     def duration(self) -> int:

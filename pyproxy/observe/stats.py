@@ -7,7 +7,7 @@ those by status, ``downstream_cx_destroy`` from the local and the remote ones) o
 snapshot that later ones are shown without, so that gauges, and other processes, need not know of it.
 
 An attribute is named as Envoy names the stat. What Envoy has a counter for and pyproxy has no such thing as, HTTP/2 or
-retries, is listed in ``NEVER`` and shown as zero, so that a dashboard finds its series.
+retries, is listed in ``never`` and shown as zero, so that a dashboard finds its series.
 
 Source: Envoy, "Statistics" of the HTTP connection manager, listener, cluster manager and PROXY protocol pages; when
 each counts was measured on 1.40, case by case (tests/conformance/test_stats.py).
@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import ClassVar, TypeAlias
+from typing import Any, TypeAlias
 
 from pyproxy.observe.histogram import Bins, Histogram
 
@@ -28,6 +28,19 @@ Gauge: TypeAlias = int
 """Rises and falls."""
 
 Collected = dict[str, int]
+
+# Kinds by metadata, not by annotation: what is compiled knows both aliases as int.
+
+
+def gauge(value: int = 0) -> Any:
+    """A field that is a gauge; other whole numbers are counters."""
+    return field(default=value, metadata={"kind": "gauge"})
+
+
+def unshown(value: int) -> Any:
+    """A field that is no stat."""
+    return field(default=value, metadata={"kind": "unshown"})
+
 
 MAX_REQUESTS = 1024
 """Envoy's circuit breaker for the requests to a cluster; HTTP/1 comes to that of connections first."""
@@ -85,31 +98,36 @@ class _Scope:
 
     __slots__ = ()
 
-    NEVER: ClassVar[str] = ""
-    """Names of counters that stay zero."""
-    NEVER_ACTIVE: ClassVar[str] = ""
-    """Names of gauges that stay zero."""
+    def never(self) -> str:
+        """Names of counters that stay zero."""
+        return ""
+
+    def never_active(self) -> str:
+        """Names of gauges that stay zero."""
+        return ""
 
     def collect(self, prefix: str, into: Snapshot) -> None:
         """Add the stats to a snapshot, each name with ``prefix`` before it."""
         for one in fields(self):  # type: ignore[arg-type]  # every subclass is a dataclass
             value = getattr(self, one.name)
-            if one.type == "Counter":
-                into.counters[prefix + one.name] = value
-            elif one.type == "Gauge":
-                into.gauges[prefix + one.name] = value
-            elif one.type == "Histogram":
+            kind = one.metadata.get("kind")
+            if isinstance(value, Histogram):
                 into.histograms[prefix + one.name] = (value.interval, value.bins)
-        for name in self.NEVER.split():
+            elif kind == "gauge":
+                into.gauges[prefix + one.name] = value
+            elif isinstance(value, int) and kind is None:
+                into.counters[prefix + one.name] = value
+        for name in self.never().split():
             into.counters[prefix + name] = 0
-        for name in self.NEVER_ACTIVE.split():
+        for name in self.never_active().split():
             into.gauges[prefix + name] = 0
 
     def histograms(self) -> Iterator[Histogram]:
         """Those of this scope."""
         for one in fields(self):  # type: ignore[arg-type]  # as above
-            if one.type == "Histogram":
-                yield getattr(self, one.name)
+            value = getattr(self, one.name)
+            if isinstance(value, Histogram):
+                yield value
 
 
 @dataclass(slots=True)
@@ -120,7 +138,8 @@ class CodecStats(_Scope):
     requests_rejected_with_underscores_in_headers: Counter = 0
     response_flood: Counter = 0
 
-    NEVER = "metadata_not_supported_error"
+    def never(self) -> str:
+        return "metadata_not_supported_error"
 
 
 @dataclass(slots=True)
@@ -129,10 +148,11 @@ class HealthCheckStats(_Scope):
 
     ok: Counter = 0
     failed: Counter = 0
-    begun: int = 0
+    begun: int = unshown(0)
     """Requests that are health checks; those whose body never comes are not answered."""
 
-    NEVER = "cached_response degraded failed_cluster_empty failed_cluster_not_found failed_cluster_unhealthy"
+    def never(self) -> str:
+        return "cached_response degraded failed_cluster_empty failed_cluster_not_found failed_cluster_unhealthy"
 
     def collect(self, prefix: str, into: Snapshot) -> None:
         _Scope.collect(self, prefix, into)
@@ -144,10 +164,10 @@ class HttpStats(_Scope):
     """``http.<stat_prefix>.``: one listener's connection manager, and the router behind it."""
 
     downstream_cx_total: Counter = 0
-    downstream_cx_active: Gauge = 0
+    downstream_cx_active: Gauge = gauge()
     downstream_cx_http1_total: Counter = 0
     """Connections that have sent a byte: only then does Envoy give them a codec."""
-    downstream_cx_http1_active: Gauge = 0
+    downstream_cx_http1_active: Gauge = gauge()
     downstream_cx_destroy_local: Counter = 0
     downstream_cx_destroy_local_active_rq: Counter = 0
     downstream_cx_destroy_remote: Counter = 0
@@ -160,16 +180,16 @@ class HttpStats(_Scope):
     downstream_cx_overload_disable_keepalive: Counter = 0
     downstream_cx_protocol_error: Counter = 0
     downstream_cx_rx_bytes_total: Counter = 0
-    downstream_cx_rx_bytes_buffered: Gauge = 0
+    downstream_cx_rx_bytes_buffered: Gauge = gauge()
     downstream_cx_tx_bytes_total: Counter = 0
-    downstream_cx_tx_bytes_buffered: Gauge = 0
+    downstream_cx_tx_bytes_buffered: Gauge = gauge()
     downstream_cx_upgrades_total: Counter = 0
-    downstream_cx_upgrades_active: Gauge = 0
+    downstream_cx_upgrades_active: Gauge = gauge()
     downstream_cx_length_ms: Histogram = field(default_factory=Histogram)
     downstream_flow_control_paused_reading_total: Counter = 0
     downstream_flow_control_resumed_reading_total: Counter = 0
     downstream_rq_total: Counter = 0
-    downstream_rq_active: Gauge = 0
+    downstream_rq_active: Gauge = gauge()
     downstream_rq_failed_path_normalization: Counter = 0
     downstream_rq_header_timeout: Counter = 0
     downstream_rq_idle_timeout: Counter = 0
@@ -198,17 +218,21 @@ class HttpStats(_Scope):
     health_checks: HealthCheckStats | None = None
     """Those of the health check filter, where there is one."""
 
-    NEVER = (
-        "downstream_cx_http2_total downstream_cx_http3_total downstream_cx_ssl_total downstream_rq_http2_total "
-        "downstream_rq_http3_total downstream_rq_too_many_premature_resets "
-        "passthrough_internal_redirect_bad_location passthrough_internal_redirect_no_route "
-        "passthrough_internal_redirect_predicate passthrough_internal_redirect_too_many_redirects "
-        "passthrough_internal_redirect_unsafe_scheme rq_overload_local_reply rs_too_large tracing.client_enabled "
-        "tracing.not_traceable tracing.random_sampling tracing.service_forced"
-    )
-    NEVER_ACTIVE = (
-        "downstream_cx_http1_soft_drain downstream_cx_http2_active downstream_cx_http3_active downstream_cx_ssl_active"
-    )
+    def never(self) -> str:
+        return (
+            "downstream_cx_http2_total downstream_cx_http3_total downstream_cx_ssl_total downstream_rq_http2_total "
+            "downstream_rq_http3_total downstream_rq_too_many_premature_resets "
+            "passthrough_internal_redirect_bad_location passthrough_internal_redirect_no_route "
+            "passthrough_internal_redirect_predicate passthrough_internal_redirect_too_many_redirects "
+            "passthrough_internal_redirect_unsafe_scheme rq_overload_local_reply rs_too_large tracing.client_enabled "
+            "tracing.not_traceable tracing.random_sampling tracing.service_forced"
+        )
+
+    def never_active(self) -> str:
+        return (
+            "downstream_cx_http1_soft_drain downstream_cx_http2_active downstream_cx_http3_active "
+            "downstream_cx_ssl_active"
+        )
 
     def collect(self, prefix: str, into: Snapshot) -> None:
         _Scope.collect(self, prefix, into)
@@ -236,21 +260,22 @@ class ListenerStats(_Scope):
     """``listener.<address>.``: connections before and behind the listener filters."""
 
     downstream_cx_total: Counter = 0
-    downstream_cx_active: Gauge = 0
+    downstream_cx_active: Gauge = gauge()
     downstream_cx_destroy: Counter = 0
     downstream_cx_length_ms: Histogram = field(default_factory=Histogram)
     downstream_cx_overflow: Counter = 0
     downstream_cx_overload_reject: Counter = 0
     downstream_global_cx_overflow: Counter = 0
     downstream_listener_filter_remote_close: Counter = 0
-    downstream_pre_cx_active: Gauge = 0
+    downstream_pre_cx_active: Gauge = gauge()
     downstream_pre_cx_timeout: Counter = 0
     connections_accepted_per_socket_event: Histogram = field(default_factory=Histogram)
 
-    NEVER = (
-        "downstream_cx_transport_socket_connect_timeout downstream_listener_filter_error extension_config_missing "
-        "network_extension_config_missing no_filter_chain_match"
-    )
+    def never(self) -> str:
+        return (
+            "downstream_cx_transport_socket_connect_timeout downstream_listener_filter_error extension_config_missing "
+            "network_extension_config_missing no_filter_chain_match"
+        )
 
     def collect_worker(self, prefix: str, worker: int, into: Snapshot) -> None:
         """What Envoy also shows for each worker."""
@@ -268,7 +293,8 @@ class ProxyProtocolStats(_Scope):
     """By the header's version."""
     error: list[int] = field(default_factory=lambda: [0, 0, 0])
 
-    NEVER = "versions.v1.disallowed versions.v2.disallowed"
+    def never(self) -> str:
+        return "versions.v1.disallowed versions.v2.disallowed"
 
     def collect(self, prefix: str, into: Snapshot) -> None:
         _Scope.collect(self, prefix, into)
@@ -309,10 +335,10 @@ class EndpointStats:
     """One endpoint of a cluster; what its cluster has as well is their sum."""
 
     cx_total: Counter = 0
-    cx_active: Gauge = 0
+    cx_active: Gauge = gauge()
     cx_connect_fail: Counter = 0
     rq_total: Counter = 0
-    rq_active: Gauge = 0
+    rq_active: Gauge = gauge()
     rq_success: Counter = 0
     """Responses under 500."""
     rq_error: Counter = 0
@@ -336,9 +362,9 @@ class ClusterStats(_Scope):
     upstream_cx_overflow: Counter = 0
     upstream_cx_protocol_error: Counter = 0
     upstream_cx_rx_bytes_total: Counter = 0
-    upstream_cx_rx_bytes_buffered: Gauge = 0
+    upstream_cx_rx_bytes_buffered: Gauge = gauge()
     upstream_cx_tx_bytes_total: Counter = 0
-    upstream_cx_tx_bytes_buffered: Gauge = 0
+    upstream_cx_tx_bytes_buffered: Gauge = gauge()
     upstream_flow_control_backed_up_total: Counter = 0
     upstream_flow_control_drained_total: Counter = 0
     upstream_flow_control_paused_reading_total: Counter = 0
@@ -347,7 +373,7 @@ class ClusterStats(_Scope):
     upstream_rq_cancelled: Counter = 0
     upstream_rq_max_duration_reached: Counter = 0
     upstream_rq_pending_total: Counter = 0
-    upstream_rq_pending_active: Gauge = 0
+    upstream_rq_pending_active: Gauge = gauge()
     upstream_rq_pending_failure_eject: Counter = 0
     upstream_rq_pending_overflow: Counter = 0
     upstream_rq_per_cx: Histogram = field(default_factory=Histogram)
@@ -358,36 +384,41 @@ class ClusterStats(_Scope):
     """By address, ``host:port``."""
     members: frozenset[str] = frozenset()
     """The endpoints that there are now."""
-    max_connections: int = 1024
+    max_connections: int = unshown(1024)
     """This and the next: the circuit breakers' limits."""
-    max_pending_requests: int = 1024
+    max_pending_requests: int = unshown(1024)
     internal: Responses = field(default_factory=Responses)
     """To internal requests."""
     external: Responses = field(default_factory=Responses)
 
-    NEVER = (
-        "assignment_stale assignment_timeout_received assignment_use_cached bind_errors lb_healthy_panic "
-        "lb_local_cluster_not_ok lb_recalculate_zone_structures lb_subsets_created lb_subsets_fallback "
-        "lb_subsets_fallback_panic lb_subsets_removed lb_subsets_selected lb_zone_cluster_too_small "
-        "lb_zone_no_capacity_left lb_zone_routing_all_directly lb_zone_routing_cross_zone lb_zone_routing_sampled "
-        "original_dst_host_invalid retry_or_shadow_abandoned update_attempt update_empty "
-        "update_failure update_no_rebuild update_success upstream_cx_connect_attempts_exceeded "
-        "upstream_cx_connect_with_0_rtt upstream_cx_http2_total upstream_cx_http3_total "
-        "upstream_cx_max_duration_reached upstream_cx_max_requests upstream_cx_pool_overflow "
-        "upstream_cx_preconnect_skipped upstream_http3_broken upstream_internal_redirect_failed_total "
-        "upstream_internal_redirect_succeeded_total upstream_rq_0rtt "
-        "upstream_rq_maintenance_mode upstream_rq_per_try_idle_timeout upstream_rq_per_try_timeout upstream_rq_retry "
-        "upstream_rq_retry_backoff_exponential upstream_rq_retry_backoff_ratelimited "
-        "upstream_rq_retry_limit_exceeded upstream_rq_retry_overflow upstream_rq_retry_success "
-        "upstream_rq_rx_reset_no_error"
-    )
-    NEVER_ACTIVE = (
-        "circuit_breakers.default.cx_pool_open circuit_breakers.default.rq_retry_open circuit_breakers.high.cx_open "
-        "circuit_breakers.high.cx_pool_open circuit_breakers.high.rq_open circuit_breakers.high.rq_pending_open "
-        "circuit_breakers.high.rq_retry_open lb_subsets_active max_host_weight membership_degraded "
-        "upstream_queue_overloaded "
-        "membership_excluded version warming_state"
-    )
+    def never(self) -> str:
+        return (
+            "assignment_stale assignment_timeout_received assignment_use_cached bind_errors lb_healthy_panic "
+            "lb_local_cluster_not_ok lb_recalculate_zone_structures lb_subsets_created lb_subsets_fallback "
+            "lb_subsets_fallback_panic lb_subsets_removed lb_subsets_selected lb_zone_cluster_too_small "
+            "lb_zone_no_capacity_left lb_zone_routing_all_directly lb_zone_routing_cross_zone lb_zone_routing_sampled "
+            "original_dst_host_invalid retry_or_shadow_abandoned update_attempt update_empty "
+            "update_failure update_no_rebuild update_success upstream_cx_connect_attempts_exceeded "
+            "upstream_cx_connect_with_0_rtt upstream_cx_http2_total upstream_cx_http3_total "
+            "upstream_cx_max_duration_reached upstream_cx_max_requests upstream_cx_pool_overflow "
+            "upstream_cx_preconnect_skipped upstream_http3_broken upstream_internal_redirect_failed_total "
+            "upstream_internal_redirect_succeeded_total upstream_rq_0rtt "
+            "upstream_rq_maintenance_mode upstream_rq_per_try_idle_timeout upstream_rq_per_try_timeout "
+            "upstream_rq_retry "
+            "upstream_rq_retry_backoff_exponential upstream_rq_retry_backoff_ratelimited "
+            "upstream_rq_retry_limit_exceeded upstream_rq_retry_overflow upstream_rq_retry_success "
+            "upstream_rq_rx_reset_no_error"
+        )
+
+    def never_active(self) -> str:
+        return (
+            "circuit_breakers.default.cx_pool_open circuit_breakers.default.rq_retry_open "
+            "circuit_breakers.high.cx_open "
+            "circuit_breakers.high.cx_pool_open circuit_breakers.high.rq_open circuit_breakers.high.rq_pending_open "
+            "circuit_breakers.high.rq_retry_open lb_subsets_active max_host_weight membership_degraded "
+            "upstream_queue_overloaded "
+            "membership_excluded version warming_state"
+        )
 
     def endpoint(self, address: str) -> EndpointStats:
         """Those of the endpoint at ``address``."""
@@ -455,7 +486,8 @@ class UpdateStats(_Scope):
     update_rejected: Counter = 0
     """A mistake in them, or an address that can't be had: those before stay in force."""
 
-    NEVER = "init_fetch_timeout update_failure"
+    def never(self) -> str:
+        return "init_fetch_timeout update_failure"
 
     def collect(self, prefix: str, into: Snapshot) -> None:
         _Scope.collect(self, prefix, into)
@@ -466,26 +498,30 @@ class UpdateStats(_Scope):
 class ServerStats(_Scope):
     """``server.``: the process that the admin speaks for. Memory and connections are for the serving ones to say."""
 
-    concurrency: Gauge = 1
-    live: Gauge = 1
-    state: Gauge = 0
+    concurrency: Gauge = gauge(1)
+    live: Gauge = gauge(1)
+    state: Gauge = gauge()
     """0 live, 1 draining, 2 before its first configuration, 3 starting (Envoy's ServerInfo.State)."""
-    uptime: Gauge = 0
+    uptime: Gauge = gauge()
     """Seconds."""
-    version: Gauge = 0
-    hot_restart_generation: Gauge = 1
-    days_until_first_cert_expiring: Gauge = 4294967295
+    version: Gauge = gauge()
+    hot_restart_generation: Gauge = gauge(1)
+    days_until_first_cert_expiring: Gauge = gauge(4294967295)
     """Envoy's value for no certificate at all."""
     initialization_time_ms: Histogram = field(default_factory=Histogram)
 
-    NEVER = (
-        "debug_assertion_failures dropped_stat_flushes dynamic_unknown_fields envoy_bug_failures envoy_notifications "
-        "main_thread.watchdog_mega_miss main_thread.watchdog_miss static_unknown_fields wip_protos"
-    )
-    NEVER_ACTIVE = (
-        "compilation_settings.fips_mode hot_restart_epoch parent_connections "
-        "seconds_until_first_ocsp_response_expiring stats_recent_lookups"
-    )
+    def never(self) -> str:
+        return (
+            "debug_assertion_failures dropped_stat_flushes dynamic_unknown_fields envoy_bug_failures "
+            "envoy_notifications "
+            "main_thread.watchdog_mega_miss main_thread.watchdog_miss static_unknown_fields wip_protos"
+        )
+
+    def never_active(self) -> str:
+        return (
+            "compilation_settings.fips_mode hot_restart_epoch parent_connections "
+            "seconds_until_first_ocsp_response_expiring stats_recent_lookups"
+        )
 
 
 class Stats:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import ClassVar
 
 from pyproxy.settings import HttpOptions
 
@@ -38,7 +39,7 @@ class RequestIds:
 
     __slots__ = ("_at", "_random")
 
-    BATCH = 256
+    BATCH: ClassVar[int] = 256
 
     def __init__(self) -> None:
         self._random = b""

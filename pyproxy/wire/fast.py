@@ -109,7 +109,9 @@ def response_head(head: bytes, options: HttpOptions) -> ResponseHead | None:
         headers.append((name, value))
     if chunked and length is not None:
         return None
-    return ResponseHead(status, headers, length, chunked, length is None and not chunked, close)
+    return ResponseHead(
+        status, headers, length, chunked=chunked, until_close=length is None and not chunked, close=close
+    )
 
 
 _FRAMING = frozenset((b"content-length", b"transfer-encoding", b"connection"))

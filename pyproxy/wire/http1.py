@@ -13,6 +13,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import replace
+from typing import ClassVar
 
 import h11
 
@@ -101,7 +102,9 @@ def _judge(
         # The connection manager refuses it, whatever else is wrong.
         fields = [field for field in fields if field[0] not in nominated]
         fields = rules.merge(fields, rules.MERGED_REQUEST_HEADERS)
-        refused = RequestHead(method, path, None, fields, framing[0], framing[1], minor, upgrade=upgrade)
+        refused = RequestHead(
+            method, path, None, fields, framing[0], chunked=framing[1], minor_version=minor, upgrade=upgrade
+        )
         refused.expect_continue = any(name == b"expect" and value.lower() == b"100-continue" for name, value in fields)
         return refused
     if rules.has_bare_cr(fields):
@@ -113,7 +116,9 @@ def _judge(
     headers = _grammar(method, target, fields, has_host=bool(hosts))
     if isinstance(headers, Fault):
         return headers
-    request = RequestHead(method, path, authority, headers, framing[0], framing[1], minor, upgrade=upgrade)
+    request = RequestHead(
+        method, path, authority, headers, framing[0], chunked=framing[1], minor_version=minor, upgrade=upgrade
+    )
     return _clean_request(request, nominated)
 
 
@@ -324,8 +329,8 @@ class _MessageReader(ABC):
 
     __slots__ = ("_buffer", "_chunks", "_options", "_remaining", "_scanned", "body_complete", "ending", "fault")
 
-    _STRICT_CHUNKS = True
-    _MAX_TRAILER_BYTES = rules.MAX_TRAILER_BYTES
+    _STRICT_CHUNKS: ClassVar[bool] = True
+    _MAX_TRAILER_BYTES: ClassVar[int] = rules.MAX_TRAILER_BYTES
 
     def __init__(self, options: HttpOptions) -> None:
         self._options = options
@@ -508,8 +513,8 @@ class ResponseReader(_MessageReader):
 
     __slots__ = ("_method", "_upgrade")
 
-    _STRICT_CHUNKS = False
-    _MAX_TRAILER_BYTES = MAX_RESPONSE_HEAD_BYTES
+    _STRICT_CHUNKS: ClassVar[bool] = False
+    _MAX_TRAILER_BYTES: ClassVar[int] = MAX_RESPONSE_HEAD_BYTES
 
     def __init__(self, options: HttpOptions) -> None:
         super().__init__(options)

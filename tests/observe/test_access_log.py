@@ -61,13 +61,13 @@ def test_what_a_reader_has_not_read_in_the_end_is_lost(tmp_path: Path, monkeypat
     for _ in range(500):
         if 0 < len(log._unwritten) < 20_000 * line:
             break
-        log._thread.join(0.02)
+        log._writer.join(0.02)
     # A pipe takes 64 KiB, and a line that is cut in the middle is lost.
     log.close(timeout=0.01)
     lost = log.lost
     drained = threading.Thread(target=_drain, args=(reader,))
     drained.start()
-    log._thread.join()
+    log._writer.join()
     os.close(log._descriptor)
     drained.join()
     assert lost == 20_000 - 65_536 // line
