@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from enum import Enum, auto
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pyproxy.net.timing import NEVER
 from pyproxy.proxy.client_address import Client
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pyproxy.net.exchange import Exchange
     from pyproxy.net.listener import HttpListener
 
-PREFACE_KEPT = 1024
+PREFACE_KEPT: Final = 1024
 """Bytes of a PROXY header that are kept for who looks at the connection."""
 
 
@@ -41,9 +41,9 @@ class Phase(Enum):
 
 
 # Why nothing is read from the client, as bits. Plain numbers: enum.Flag costs a microsecond an operation.
-HOLD_UPSTREAM = 1  # the backend does not keep up, or is not connected yet
-HOLD_PIPELINE = 2  # the client has sent enough ahead, or does not read its responses
-HOLD_CLOSING = 4  # nothing that it says matters any more
+HOLD_UPSTREAM: Final = 1  # the backend does not keep up, or is not connected yet
+HOLD_PIPELINE: Final = 2  # the client has sent enough ahead, or does not read its responses
+HOLD_CLOSING: Final = 4  # nothing that it says matters any more
 
 
 class ConnectionState:

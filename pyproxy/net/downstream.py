@@ -16,7 +16,7 @@ import asyncio
 import logging
 import socket
 import time
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from pyproxy.errors import Fault, Source
 from pyproxy.net import sockets
@@ -33,24 +33,24 @@ from pyproxy.wire.proxy_protocol import Address, Preface, Rejected
 if TYPE_CHECKING:
     from pyproxy.net.listener import HttpListener
 
-FLUSH_TIMEOUT = 300.0
+FLUSH_TIMEOUT: Final = 300.0
 """Seconds a client has to read what was written before the connection ended."""
 
-MAX_UNSENT = 2
+MAX_UNSENT: Final = 2
 """Responses that may wait to be written; a further request ends the connection (measured).
 
 Envoy takes those of one read to be waiting, and the one before if it had a body that is not in chunks: that one counts
 until the next write.
 """
 
-TOO_MANY_RESPONSES = Fault(
+TOO_MANY_RESPONSES: Final = Fault(
     Source.DOWNSTREAM, "too_many_responses_queued", 0, "DPE", "codec_error:Too_many_responses_queued."
 )
-GONE = Fault(Source.DOWNSTREAM, "downstream_remote_disconnect", 0, "DC", "downstream_remote_disconnect")
+GONE: Final = Fault(Source.DOWNSTREAM, "downstream_remote_disconnect", 0, "DC", "downstream_remote_disconnect")
 
 _log = logging.getLogger("pyproxy.connection")
 
-_NOT_SERVED = (Phase.EXCESS, Phase.LINGERING, Phase.CLOSED)
+_NOT_SERVED: Final = (Phase.EXCESS, Phase.LINGERING, Phase.CLOSED)
 
 
 class DownstreamConnection(ConnectionState):
@@ -396,7 +396,10 @@ class DownstreamConnection(ConnectionState):
                 when = self._active_at + self.stream_idle
             else:
                 when, _ = self._stream_timeout(exchange)
-            self._deadline.set(min(when, exchange.deadline, self._ends_at))
+            # Plain comparisons: min() is a call, and this happens with every request.
+            if exchange.deadline < when:
+                when = exchange.deadline
+            self._deadline.set(when if when < self._ends_at else self._ends_at)
         elif self._phase is Phase.HEAD:
             when, _ = self.listener.timeouts.of_head(self.stream_started)
             self._deadline.set(min(when, self._ends_at))
@@ -410,8 +413,8 @@ class DownstreamConnection(ConnectionState):
     def _wait_for_request(self, now: float) -> None:
         self._phase = Phase.IDLE
         self._active_at = now
-        self._idle_at = self._active_at + (self.listener.settings.http.idle_timeout or NEVER)
-        self._deadline.set(min(self._idle_at, self._ends_at))
+        self._idle_at = now + self.listener.idle_timeout
+        self._deadline.set(self._idle_at if self._idle_at < self._ends_at else self._ends_at)
 
     def _on_deadline(self) -> None:
         now = self.loop.time() + 0.002

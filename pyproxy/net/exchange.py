@@ -405,7 +405,7 @@ class Exchange(ExchangeState):
         now = connection.loop.time()
         service_time: int | None = None
         if self.request_complete and not listener.rules.suppress:
-            service_time = max(0, round((now - self._request_done_at) * 1000))
+            service_time = max(0, int((now - self._request_done_at) * 1000 + 0.5))
         self._response_status = head.status
         self._response_at = now
         self._details = "via_upstream"
@@ -477,7 +477,7 @@ class Exchange(ExchangeState):
             self._complete(connection.loop.time())
         else:
             connection.write(written + self._encode(data, end=end, ending=ending))
-            self._after_body(end=end)
+            self._after_body(now, end=end)
 
     def on_response_body(self, data: bytes, *, end: bool, ending: bytes = LAST_CHUNK) -> None:
         if end:
@@ -485,7 +485,7 @@ class Exchange(ExchangeState):
         encoded = self._encode(data, end=end, ending=ending)
         if encoded:
             self._connection.write(encoded)
-        self._after_body(end=end)
+        self._after_body(self._connection.loop.time(), end=end)
 
     def on_tunnel_data(self, data: bytes) -> None:
         self._bytes_sent += len(data)
@@ -498,9 +498,8 @@ class Exchange(ExchangeState):
             return data
         return (chunk(data) if data else b"") + (ending if end else b"")
 
-    def _after_body(self, *, end: bool) -> None:
+    def _after_body(self, now: float, *, end: bool) -> None:
         if end:
-            now = self._connection.loop.time()
             if self.request_complete and not self._tunnel:
                 self.responses.time.record(int((now - self._request_done_at) * 1000))
             self._complete(now)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pyproxy.net.timing import NEVER
 from pyproxy.observe.request_log import RequestLog
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pyproxy.proxy.route import CompiledRoute
     from pyproxy.proxy.route_filters import RouteFilters
 
-_NAME = re.compile(rb"\r\n[^:\r\n]+:")
+_NAME: Final = re.compile(rb"\r\n[^:\r\n]+:")
 
 
 class ExchangeState:
@@ -216,7 +216,10 @@ class ExchangeState:
         return self._id if self._origin is not None else self._sent_id()
 
     def _sent_id(self) -> bytes | None:
-        return next((value for name, value in self.request.headers if name == b"x-request-id"), None)
+        for name, value in self.request.headers:
+            if name == b"x-request-id":
+                return value
+        return None
 
 
 def _lower_names(head: bytes) -> bytes:

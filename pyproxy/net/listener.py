@@ -19,7 +19,7 @@ from pyproxy.net.accept import GlobalConnections
 from pyproxy.net.downstream import DownstreamConnection
 from pyproxy.net.hosts import has_names
 from pyproxy.net.tally import Tally
-from pyproxy.net.timing import HttpDate
+from pyproxy.net.timing import NEVER, HttpDate
 from pyproxy.net.upstream import ClusterPool, cluster_stats
 from pyproxy.observe.access_log import AccessLog
 from pyproxy.observe.request_log import RequestLog
@@ -101,6 +101,8 @@ class HttpListener:
         self.ignores_upgrade = match_any(ignored) if ignored else None
         self.routes = RouteTable(settings.virtual_hosts)
         self.timeouts = StreamTimeouts(settings.http)
+        self.idle_timeout = settings.http.idle_timeout or NEVER
+        """Seconds that a connection may be without a request."""
         self.connections: set[DownstreamConnection] = set()
         self.limited = limited or Tally()
         """Connections that count against ``connection_limit``."""

@@ -9,11 +9,12 @@ import select
 import socket
 import struct
 import sys
+from typing import Final
 
 from pyproxy.settings import Keepalive, Listener
 
-_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
-_UNLIMITED = 2**31 - 1  # uvloop counts in a C int
+_RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
+_UNLIMITED: Final = 2**31 - 1  # uvloop counts in a C int
 
 
 def apply_keepalive(sock: socket.socket, keepalive: Keepalive) -> None:
@@ -135,7 +136,7 @@ class News:
         return bool(self._poll.poll(0))
 
 
-READ_SIZE = 16_384
+READ_SIZE: Final = 16_384
 
 
 def read_at_once(buffer_limit: int) -> int:

@@ -7,8 +7,9 @@ import math
 import time
 from collections.abc import Callable
 from email.utils import formatdate
+from typing import Final
 
-NEVER = math.inf
+NEVER: Final = math.inf
 
 
 class Deadline:

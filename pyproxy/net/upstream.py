@@ -13,7 +13,7 @@ import socket
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import cast
+from typing import Final, cast
 
 from pyproxy.errors import Fault, Source
 from pyproxy.net import sockets
@@ -26,18 +26,20 @@ from pyproxy.wire.head import PROTOCOL_ERROR
 from pyproxy.wire.http1 import ResponseReader
 from pyproxy.wire.messages import ResponseHead
 
-IDLE_TIMEOUT = 3600.0
+IDLE_TIMEOUT: Final = 3600.0
 """Seconds an unused connection is kept; Envoy's default for clusters."""
 
-_BEFORE_RESPONSE = "upstream_reset_before_response_started{%s}"
+_BEFORE_RESPONSE: Final = "upstream_reset_before_response_started{%s}"
 
-CONNECTION_TERMINATION = Fault(
+CONNECTION_TERMINATION: Final = Fault(
     Source.UPSTREAM, "connection_termination", 503, "UC", _BEFORE_RESPONSE % "connection_termination"
 )
-CONNECTION_TIMEOUT = Fault(Source.UPSTREAM, "connection_timeout", 503, "UF", _BEFORE_RESPONSE % "connection_timeout")
-NO_HEALTHY_UPSTREAM = Fault(Source.UPSTREAM, "no_healthy_upstream", 503, "UH", "no_healthy_upstream")
+CONNECTION_TIMEOUT: Final = Fault(
+    Source.UPSTREAM, "connection_timeout", 503, "UF", _BEFORE_RESPONSE % "connection_timeout"
+)
+NO_HEALTHY_UPSTREAM: Final = Fault(Source.UPSTREAM, "no_healthy_upstream", 503, "UH", "no_healthy_upstream")
 """There is no host: no name of the cluster has an address."""
-OVERFLOW = Fault(Source.UPSTREAM, "overflow", 503, "UO", _BEFORE_RESPONSE % "overflow")
+OVERFLOW: Final = Fault(Source.UPSTREAM, "overflow", 503, "UO", _BEFORE_RESPONSE % "overflow")
 
 
 def connect_failure(error: OSError) -> Fault:

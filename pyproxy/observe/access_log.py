@@ -12,21 +12,22 @@ import sys
 import threading
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import Final
 
 from pyproxy.observe.log_format import Formatter
 from pyproxy.observe.request_log import RequestLog
 from pyproxy.observe.stats import FileStats
 
-MAX_QUEUED = 100_000
+MAX_QUEUED: Final = 100_000
 """Lines that wait for a slow reader; some 60 MB."""
 
-FORMAT_AT_ONCE = 32
+FORMAT_AT_ONCE: Final = 32
 """Records; formatting them one after the other takes half the time that it takes between requests (measured)."""
 
-WRITE_INTERVAL = 0.2
+WRITE_INTERVAL: Final = 0.2
 """Seconds between two writes of what has gathered."""
 
-WRITE_AT_ONCE = 65_536
+WRITE_AT_ONCE: Final = 65_536
 """Bytes; what a pipe holds, so that it is known how many a reader has left."""
 
 

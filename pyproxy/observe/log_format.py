@@ -18,7 +18,7 @@ from difflib import get_close_matches
 from functools import lru_cache
 from ipaddress import ip_interface
 from time import gmtime, localtime, strftime
-from typing import Any, ClassVar, TypeAlias, cast
+from typing import Any, ClassVar, Final, TypeAlias, cast
 from uuid import uuid4
 
 from pyproxy.observe.request_log import RequestLog
@@ -31,16 +31,16 @@ Formatter = Callable[[RequestLog], bytes]
 
 Json: TypeAlias = "str | int | float | bool | None | Sequence[Json] | Mapping[str, Json]"
 
-DEFAULT_TEXT = (
+DEFAULT_TEXT: Final = (
     '[%START_TIME%] "%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL%" %RESPONSE_CODE% %RESPONSE_FLAGS% '
     "%BYTES_RECEIVED% %BYTES_SENT% %DURATION% %RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)% "
     '"%REQ(X-FORWARDED-FOR)%" "%REQ(USER-AGENT)%" "%REQ(X-REQUEST-ID)%" "%REQ(:AUTHORITY)%" "%UPSTREAM_HOST%"'
 )
 """Envoy's default."""
 
-_OPERATOR = re.compile(r"%%|%([A-Z0-9_]+)(?:\((.*?)\))?(?::([0-9]+))?%", re.DOTALL)
-_HEADER_NAME = re.compile(r":?[A-Za-z0-9!#$&'*+.^_`|~%-]*")
-_NEEDS_ESCAPE = re.compile(rb'[\x00-\x1f"\\\x7f-\xff]')
+_OPERATOR: Final = re.compile(r"%%|%([A-Z0-9_]+)(?:\((.*?)\))?(?::([0-9]+))?%", re.DOTALL)
+_HEADER_NAME: Final = re.compile(r":?[A-Za-z0-9!#$&'*+.^_`|~%-]*")
+_NEEDS_ESCAPE: Final = re.compile(rb'[\x00-\x1f"\\\x7f-\xff]')
 
 
 class FormatError(ValueError):
@@ -214,7 +214,7 @@ class _Quoted(dict[Value, bytes]):
         return quoted
 
 
-_QUOTED = _Quoted()
+_QUOTED: Final = _Quoted()
 
 
 def _escape(raw: bytes) -> bytes:
@@ -258,7 +258,7 @@ def _second_text(second: int) -> bytes:
     return b"%04d-%02d-%02dT%02d:%02d:%02d" % gmtime(second)[:6]
 
 
-_NAMES: dict[str, object] = {"as_json": _as_json, "find": _find, "format_time": format_time}
+_NAMES: Final[dict[str, object]] = {"as_json": _as_json, "find": _find, "format_time": format_time}
 """What expressions may use."""
 
 
@@ -341,7 +341,7 @@ def _nothing(record: RequestLog) -> Value:
     return None
 
 
-_written_content_length = _find_in_response("content-length")
+_written_content_length: Final = _find_in_response("content-length")
 
 
 def _content_length_sent(record: RequestLog) -> Value:
@@ -358,7 +358,7 @@ def _scheme(record: RequestLog) -> Value:
     return None if record.method is None or not record.is_admitted else b"http"
 
 
-_REQUEST_PSEUDO: dict[str, Operator] = {
+_REQUEST_PSEUDO: Final[dict[str, Operator]] = {
     ":method": _Expression("record.method"),
     ":path": _Expression("record.path"),
     ":authority": _Expression("record.authority"),
@@ -367,7 +367,7 @@ _REQUEST_PSEUDO: dict[str, Operator] = {
     "content-length": _content_length_received,
     "transfer-encoding": _nothing,
 }
-_RESPONSE_PSEUDO: dict[str, Operator] = {
+_RESPONSE_PSEUDO: Final[dict[str, Operator]] = {
     ":status": lambda record: b"%d" % record.response_code if record.response_head else None,
     "transfer-encoding": _nothing,
     "content-length": _content_length_sent,
@@ -428,7 +428,7 @@ def _start_time_local(argument: str | None) -> Operator:
     return lambda record: write(record.start_time)
 
 
-_TIME_FIELD = re.compile(r"%%|%([1-9])?f|%E([0-9]+|\*)S|%[a-zA-Z]")
+_TIME_FIELD: Final = re.compile(r"%%|%([1-9])?f|%E([0-9]+|\*)S|%[a-zA-Z]")
 
 
 def _time_format(text: str, *, local: bool) -> Callable[[float], str]:
@@ -455,7 +455,7 @@ def _time_format(text: str, *, local: bool) -> Callable[[float], str]:
 
 # -- tables -------------------------------------------------------------------------------------------------------
 
-RESPONSE_FLAGS = {
+RESPONSE_FLAGS: Final = {
     "DC": "DownstreamConnectionTermination",
     "DF": "DnsResolutionFailed",
     "DPE": "DownstreamProtocolError",
@@ -476,7 +476,7 @@ RESPONSE_FLAGS = {
     "UT": "UpstreamRequestTimeout",
 }
 
-_ADDRESSES: dict[str, Callable[[RequestLog], str | None]] = {
+_ADDRESSES: Final[dict[str, Callable[[RequestLog], str | None]]] = {
     "UPSTREAM_LOCAL": _Expression("record.upstream_local_address"),
     "UPSTREAM_REMOTE": _Expression("record.upstream_remote_address"),
     "DOWNSTREAM_REMOTE": _Expression("record.downstream_remote_address"),
@@ -485,9 +485,9 @@ _ADDRESSES: dict[str, Callable[[RequestLog], str | None]] = {
     "DOWNSTREAM_DIRECT_LOCAL": lambda record: record.connection.direct_local_address,
 }
 
-_hostname = platform.node()
+_hostname: Final = platform.node()
 
-_PLAIN: dict[str, Operator] = {
+_PLAIN: Final[dict[str, Operator]] = {
     "ACCESS_LOG_TYPE": lambda record: b"DownstreamEnd",
     "BYTES_RECEIVED": _Expression("record.bytes_received"),
     "BYTES_SENT": _Expression("record.bytes_sent"),
@@ -537,7 +537,7 @@ _PLAIN: dict[str, Operator] = {
     "UPSTREAM_TLS_VERSION": _nothing,
 }
 
-_WITH_ARGUMENT: dict[str, Callable[[str | None], Operator]] = {
+_WITH_ARGUMENT: Final[dict[str, Callable[[str | None], Operator]]] = {
     "CLUSTER_METADATA": _some_parameter,
     "DYNAMIC_METADATA": _some_parameter,
     "ENVIRONMENT": _environment,
@@ -551,4 +551,13 @@ _WITH_ARGUMENT: dict[str, Callable[[str | None], Operator]] = {
     "UPSTREAM_METADATA": _some_parameter,
     **{f"{start}_ADDRESS_WITHOUT_PORT": _without_port(address) for start, address in _ADDRESSES.items()},
 }
-_CUTS = ("CLUSTER_METADATA", "DYNAMIC_METADATA", "ENVIRONMENT", "FILTER_STATE", "METADATA", "REQ", "RESP", "TRAILER")
+_CUTS = (
+    "CLUSTER_METADATA",
+    "DYNAMIC_METADATA",
+    "ENVIRONMENT",
+    "FILTER_STATE",
+    "METADATA",
+    "REQ",
+    "RESP",
+    "TRAILER",
+)

@@ -172,7 +172,10 @@ def _from_trusted(
 
 
 def _find(headers: Headers, name: bytes) -> bytes | None:
-    return next((value for found, value in headers if found == name), None)
+    for found, value in headers:
+        if found == name:
+            return value
+    return None
 
 
 def is_loopback(ip: _Ip) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Final
 
 from pyproxy.proxy import replies
 from pyproxy.proxy.client_address import Origin, trusts_forwarded_proto
@@ -22,21 +23,21 @@ from pyproxy.wire.head import MERGED_RESPONSE_HEADERS
 from pyproxy.wire.messages import Headers, RequestHead, ResponseHead
 
 # Envoy's router takes its own request headers out, whoever sent them.
-_ROUTERS_OWN = frozenset(
+_ROUTERS_OWN: Final = frozenset(
     b"x-envoy-hedge-on-per-try-timeout x-envoy-max-retries x-envoy-retriable-header-names "
     b"x-envoy-retriable-status-codes x-envoy-retry-grpc-on x-envoy-retry-on x-envoy-upstream-alt-stat-name "
     b"x-envoy-upstream-rq-per-try-timeout-ms x-envoy-upstream-rq-timeout-alt-response x-envoy-upstream-rq-timeout-ms "
     b"x-envoy-upstream-stream-duration-ms".split()
 )
-_ALWAYS_REMOVED = _ROUTERS_OWN | {b"x-envoy-internal"}
+_ALWAYS_REMOVED: Final = _ROUTERS_OWN | {b"x-envoy-internal"}
 # Only an internal client may set these, and x-envoy-expected-rq-timeout-ms.
-_REMOVED_EXTERNALLY = _ALWAYS_REMOVED | {b"x-envoy-force-trace", b"x-envoy-ip-tags"}
+_REMOVED_EXTERNALLY: Final = _ALWAYS_REMOVED | {b"x-envoy-force-trace", b"x-envoy-ip-tags"}
 # Where the outside begins, these go too.
-_REMOVED_AT_EDGE = _REMOVED_EXTERNALLY | frozenset(
+_REMOVED_AT_EDGE: Final = _REMOVED_EXTERNALLY | frozenset(
     b"x-envoy-decorator-operation x-envoy-downstream-service-cluster x-envoy-downstream-service-node "
     b"x-envoy-original-host x-envoy-original-path".split()
 )
-_REPLACED = frozenset(
+_REPLACED: Final = frozenset(
     (
         b"x-forwarded-for",
         b"x-forwarded-proto",
@@ -45,11 +46,11 @@ _REPLACED = frozenset(
         b"x-envoy-expected-rq-timeout-ms",
     )
 )
-_ADDED = _REPLACED | {b"x-envoy-internal"}
-_CLIENT_CERT = frozenset((b"x-forwarded-client-cert",))
+_ADDED: Final = _REPLACED | {b"x-envoy-internal"}
+_CLIENT_CERT: Final = frozenset((b"x-forwarded-client-cert",))
 
 # Envoy frames a request without a body as such for every method but these (measured; RFC 9110 section 8.6).
-_NO_BODY_METHODS = frozenset((b"GET", b"HEAD", b"DELETE", b"TRACE", b"CONNECT"))
+_NO_BODY_METHODS: Final = frozenset((b"GET", b"HEAD", b"DELETE", b"TRACE", b"CONNECT"))
 
 
 class HeaderRules:
@@ -105,12 +106,11 @@ def forwarded_headers(
     """
     touched = rules.touched(origin)
     headers: Headers = []
-    append = headers.append
     placed: set[bytes] = set()
     for field in request.headers:
         name, value = field
         if name not in touched:
-            append(field)
+            headers.append(field)
         elif name in _REPLACED:
             if name == b"x-forwarded-for":
                 value = forwarded_for(value, origin) or b""
@@ -127,21 +127,21 @@ def forwarded_headers(
             elif expected is not None:
                 value = expected
             placed.add(name)
-            append((name, value))
+            headers.append((name, value))
         elif name == b"referer" and is_valid_referer(value, rules.scope_index):
-            append(field)
+            headers.append(field)
     if origin.appended is not None and b"x-forwarded-for" not in placed:
-        append((b"x-forwarded-for", origin.appended))
+        headers.append((b"x-forwarded-for", origin.appended))
     if b"x-forwarded-proto" not in placed:
-        append((b"x-forwarded-proto", b"http"))
+        headers.append((b"x-forwarded-proto", b"http"))
     if origin.internal:
-        append((b"x-envoy-internal", b"true"))
+        headers.append((b"x-envoy-internal", b"true"))
     elif origin.edge and b"x-envoy-external-address" not in placed:
-        append((b"x-envoy-external-address", origin.address))
+        headers.append((b"x-envoy-external-address", origin.address))
     if request_id is not None and b"x-request-id" not in placed:
-        append((b"x-request-id", request_id))
+        headers.append((b"x-request-id", request_id))
     if expected is not None and b"x-envoy-expected-rq-timeout-ms" not in placed:
-        append((b"x-envoy-expected-rq-timeout-ms", expected))
+        headers.append((b"x-envoy-expected-rq-timeout-ms", expected))
     return headers
 
 
@@ -153,7 +153,7 @@ def upstream_request(request: RequestHead, path: bytes, authority: bytes, header
     elif request.content_length is None and request.upgrade is None and request.method not in _NO_BODY_METHODS:
         framing = replies.NO_BODY
     lines = [b"%b %b HTTP/1.1\r\nhost: %b" % (request.method, path, authority)]
-    lines += map(b": ".join, headers)  # faster than a % for each
+    lines += [name + b": " + value for name, value in headers]
     head = b"%b\r\n%b\r\n" % (b"\r\n".join(lines), framing)
     return head if request.spellings is None else respell(head, request.spellings)
 

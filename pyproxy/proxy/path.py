@@ -10,27 +10,28 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Final
 
 from pyproxy.settings import EscapedSlashes, HttpOptions
 
 # Nothing to do: no escape, no backslash, no dot at the start of a segment, no double slash, only plain characters.
-_PLAIN = re.compile(rb"/(?:[A-Za-z0-9\-_~!$&'()*+,;=:@][A-Za-z0-9\-._~!$&'()*+,;=:@]*(?:/|$))*")
-_ESCAPED_SLASH = re.compile(rb"%2[Ff]|%5[Cc]")
-_MUST_ESCAPE = re.compile(rb"[\x00-\x20\"<>^`{|}\x7f-\xff]")
-_DOTS_WITH_PARAMETERS = re.compile(rb"(?<=/)(\.\.?);[^/]*")
-_UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+_PLAIN: Final = re.compile(rb"/(?:[A-Za-z0-9\-_~!$&'()*+,;=:@][A-Za-z0-9\-._~!$&'()*+,;=:@]*(?:/|$))*")
+_ESCAPED_SLASH: Final = re.compile(rb"%2[Ff]|%5[Cc]")
+_MUST_ESCAPE: Final = re.compile(rb"[\x00-\x20\"<>^`{|}\x7f-\xff]")
+_DOTS_WITH_PARAMETERS: Final = re.compile(rb"(?<=/)(\.\.?);[^/]*")
+_UNRESERVED: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 
 # Tables, because a path may have tens of thousands of escapes and a client chooses it.
-_ESCAPED = [b"%%%02X" % byte if _MUST_ESCAPE.match(bytes((byte,))) else bytes((byte,)) for byte in range(256)]
-_UNESCAPED = {
+_ESCAPED: Final = [b"%%%02X" % byte if _MUST_ESCAPE.match(bytes((byte,))) else bytes((byte,)) for byte in range(256)]
+_UNESCAPED: Final = {
     code: bytes((value,)) if (value := int(code, 16)) in _UNRESERVED else b"%" + code
     for high in b"0123456789abcdefABCDEF"
     for low in b"0123456789abcdefABCDEF"
     if (code := bytes((high, low)))
 }
-_BARE_PERCENT = b"\x00"
+_BARE_PERCENT: Final = b"\x00"
 """Stands for a percent sign without two hex digits while escapes are resolved. No request target has a NUL."""
-_BECOMES_ESCAPE = re.compile(_BARE_PERCENT + rb"(?=[0-9A-Fa-f]{2})")
+_BECOMES_ESCAPE: Final = re.compile(_BARE_PERCENT + rb"(?=[0-9A-Fa-f]{2})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +51,13 @@ class Reject:
 
 def normalize(path: bytes, options: HttpOptions) -> bytes | Redirect | Reject:
     """The path to route and forward, or what the client gets instead. ``path`` starts with ``/``."""
+    if _PLAIN.fullmatch(path):
+        return path
     # Envoy refuses a fragment wherever it stands (``reject_path_with_fragment``).
     if b"#" in path:
         return Reject(path)
     plain, question, query = path.partition(b"?")
-    if _PLAIN.fullmatch(plain):
+    if question and _PLAIN.fullmatch(plain):
         return path
     redirect = False
     action = options.escaped_slashes

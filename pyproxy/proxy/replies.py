@@ -7,7 +7,8 @@ ends, and the framing of an empty body last.
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
+from typing import Final
 
 from pyproxy.proxy.command_operators import Expand
 from pyproxy.proxy.header_mutation import apply, put
@@ -15,18 +16,18 @@ from pyproxy.settings import HeaderMutation
 from pyproxy.wire.head import MERGED_RESPONSE_HEADERS
 from pyproxy.wire.messages import Headers
 
-HEALTH_FAILING = (b"x-envoy-immediate-health-check-fail", b"true")
+HEALTH_FAILING: Final = (b"x-envoy-immediate-health-check-fail", b"true")
 """In every response while the admin lets health checks fail, where a listener has a path for them (measured)."""
 
-CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-CLOSE = b"connection: close\r\n"
-KEEP_ALIVE = b"connection: keep-alive\r\n"
+CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+CLOSE: Final = b"connection: close\r\n"
+KEEP_ALIVE: Final = b"connection: keep-alive\r\n"
 """Of a response in HTTP/1.0 that does not end the connection."""
-CHUNKED = b"transfer-encoding: chunked\r\n"
-NO_BODY = b"content-length: 0\r\n"
+CHUNKED: Final = b"transfer-encoding: chunked\r\n"
+NO_BODY: Final = b"content-length: 0\r\n"
 
 # Envoy's own phrases, whatever the backend wrote; all others are "Unknown" (measured for 100..999).
-_PHRASES = {
+_PHRASES: Final = {
     101: b"Switching Protocols",
     200: b"OK",
     201: b"Created",
@@ -86,10 +87,12 @@ _PHRASES = {
     511: b"Network Authentication Required",
     599: b"Last Unassigned Server Error Code",
 }
-_STATUS_LINES = {status: b"HTTP/1.1 %d %b\r\n" % (status, phrase) for status, phrase in _PHRASES.items()}
+_STATUS_LINES: Final = {status: b"HTTP/1.1 %d %b\r\n" % (status, phrase) for status, phrase in _PHRASES.items()}
+
+_SET: Final = frozenset((b"date", b"server", b"x-envoy-upstream-service-time", b"x-request-id"))
 
 # gRPC's own mapping, "HTTP to gRPC Status Code Mapping" of its documentation; any other status is 2 (UNKNOWN).
-_GRPC_STATUS = {400: 13, 401: 16, 403: 7, 404: 12, 429: 14, 502: 14, 503: 14, 504: 14}
+_GRPC_STATUS: Final = {400: 13, 401: 16, 403: 7, 404: 12, 429: 14, 502: 14, 503: 14, 504: 14}
 
 
 def status_line(status: int) -> bytes:
@@ -124,15 +127,29 @@ def response_head(
     ``server``: OVERWRITE, or ``None`` for PASS_THROUGH. ``framing``: the line that Envoy's codec adds last where the
     head has no length of its own, or nothing.
     """
-    names = {name for name, _ in headers}
+    lines: list[bytes] = []
+    has_date = False
+    for name, value in headers:
+        if name in _SET:
+            if name == b"date":
+                has_date = True
+            elif name == b"server":
+                if server is not None:
+                    value, server = server, None
+            elif name == b"x-request-id":
+                if request_id is not None:
+                    value, request_id = request_id, None
+            elif service_time is not None:
+                value, service_time = service_time, None
+        lines.append(name + b": " + value)
     if service_time is not None:
-        headers = _with(headers, names, b"x-envoy-upstream-service-time", service_time)
-    if b"date" not in names:
-        headers = [*headers, (b"date", date)]
+        lines.append(b"x-envoy-upstream-service-time: " + service_time)
+    if not has_date:
+        lines.append(b"date: " + date)
     if server is not None:
-        headers = _with(headers, names, b"server", server)
+        lines.append(b"server: " + server)
     if request_id is not None:
-        headers = _with(headers, names, b"x-request-id", request_id)
+        lines.append(b"x-request-id: " + request_id)
     first = status_line(status)
     if close:
         framing = CLOSE + framing
@@ -140,15 +157,7 @@ def response_head(
         framing = KEEP_ALIVE + framing
     if http_10:
         first = in_http_10(first)
-    return b"%b%b\r\n%b\r\n" % (first, b"\r\n".join(map(b": ".join, headers)), framing)
-
-
-def _with(headers: Headers, names: Set[bytes], name: bytes, value: bytes) -> Headers:
-    """``headers`` with that one: it replaces the first of its name (of ``names``, which are theirs), or is the last."""
-    if name not in names:
-        return [*headers, (name, value)]
-    at = next(index for index, field in enumerate(headers) if field[0] == name)
-    return [*headers[:at], (name, value), *headers[at + 1 :]]
+    return b"%b%b\r\n%b\r\n" % (first, b"\r\n".join(lines), framing)
 
 
 def local_reply(
@@ -220,5 +229,5 @@ def upstream_failure(reason: bytes) -> bytes:
     return b"upstream connect error or disconnect/reset before headers. reset reason: " + reason
 
 
-ROUTE_TIMEOUT = b"upstream request timeout"
+ROUTE_TIMEOUT: Final = b"upstream request timeout"
 """Body of the 504 when the route's timeout has run out."""

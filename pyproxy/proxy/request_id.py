@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import os
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from pyproxy.settings import HttpOptions
 
-_VARIANT = "89ab"
-_UUID_LENGTH = 36
-_VERSION_DIGIT = 14
+_VARIANTS: Final = (b"8", b"9", b"a", b"b")
+_UUID_LENGTH: Final = 36
+_VERSION_DIGIT: Final = 14
 
 
 def format_request_id(random: bytes) -> bytes:
     """The UUID of 16 random bytes; their version and variant bits are overwritten."""
-    digits = random.hex()
-    variant = _VARIANT[random[8] & 3]
-    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}".encode()
+    digits = random.hex().encode()
+    variant = _VARIANTS[random[8] & 3]
+    return b"%b-%b-4%b-%b%b-%b" % (digits[:8], digits[8:12], digits[13:16], variant, digits[17:20], digits[20:])
 
 
 def keep_request_id(sent: bytes | None, *, edge: bool, options: HttpOptions) -> bytes | None:

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Final
 
 from pyproxy.wire.messages import Headers
 
 _TIMEOUT, _TRY_TIMEOUT = b"x-envoy-upstream-rq-timeout-ms", b"x-envoy-upstream-rq-per-try-timeout-ms"
-_FORCE_TRACE = b"x-envoy-force-trace"
-_OPTIONS = frozenset((_TIMEOUT, _TRY_TIMEOUT, _FORCE_TRACE))
+_FORCE_TRACE: Final = b"x-envoy-force-trace"
+_OPTIONS: Final = frozenset((_TIMEOUT, _TRY_TIMEOUT, _FORCE_TRACE))
 
-_MILLISECONDS = re.compile(rb"\+?([0-9]{1,40})")
-_MOST_MILLISECONDS = 2**63 - 1
+_MILLISECONDS: Final = re.compile(rb"\+?([0-9]{1,40})")
+_MOST_MILLISECONDS: Final = 2**63 - 1
 
 
 class RouteTimeout:

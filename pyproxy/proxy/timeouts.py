@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Final
 
 from pyproxy.settings import HttpOptions
 
@@ -29,10 +30,10 @@ class Timeout:
     """Where it is not what the HTTP status maps to."""
 
 
-REQUEST_HEADERS = Timeout("request_header_timeout", b"request header timeout")
-REQUEST = Timeout("request_overall_timeout", b"request timeout")
-STREAM_IDLE = Timeout("stream_idle_timeout", b"stream timeout", "SI")
-MAX_DURATION = Timeout("max_duration_timeout", b"downstream duration timeout", grpc_status=4)
+REQUEST_HEADERS: Final = Timeout("request_header_timeout", b"request header timeout")
+REQUEST: Final = Timeout("request_overall_timeout", b"request timeout")
+STREAM_IDLE: Final = Timeout("stream_idle_timeout", b"stream timeout", "SI")
+MAX_DURATION: Final = Timeout("max_duration_timeout", b"downstream duration timeout", grpc_status=4)
 
 _DEADLINE = tuple[float, Timeout]
 

@@ -9,30 +9,31 @@ A backend's response is read as Envoy reads it, junk included: nobody smuggles b
 from __future__ import annotations
 
 import re
+from typing import Final
 
 from pyproxy.wire.head import MAX_TRAILER_BYTES, has_control_character, head_end, split_fields, split_lines
 from pyproxy.wire.messages import Headers
 
-LAST_CHUNK = b"0\r\n\r\n"
+LAST_CHUNK: Final = b"0\r\n\r\n"
 
-MAX_CHUNK_LINE = 16_384
+MAX_CHUNK_LINE: Final = 16_384
 """Limit of a size and its extension. Envoy has none, which lets a peer send 100 bytes for each it counts."""
 
 # What stands behind blanks counts as an extension even without its semicolon, as in Envoy: size and line end are clear.
-_CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]+)(?:[ \t;][\t\x20-\x7e\x80-\xff]*)?")
-_RESPONSE_CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]+)(?:[ \t;][^\r\n]*)?")
+_CHUNK_LINE: Final = re.compile(rb"([0-9A-Fa-f]+)(?:[ \t;][\t\x20-\x7e\x80-\xff]*)?")
+_RESPONSE_CHUNK_LINE: Final = re.compile(rb"([0-9A-Fa-f]+)(?:[ \t;][^\r\n]*)?")
 
-_LAST_CHUNK_START = re.compile(rb"0+[ \t;\r\n]")
+_LAST_CHUNK_START: Final = re.compile(rb"0+[ \t;\r\n]")
 
-_SIZE_LIMIT = 2**64
+_SIZE_LIMIT: Final = 2**64
 
-_MANY = 4
+_MANY: Final = 4
 """Chunks in one read after which there may be very many of them."""
 
-_TINY = {line: size for size in range(1, 256) for line in (b"%x" % size, b"%X" % size)}
+_TINY: Final = {line: size for size in range(1, 256) for line in (b"%x" % size, b"%X" % size)}
 """Size lines of the chunks that are read many at a time."""
 
-_WINDOW = 8192
+_WINDOW: Final = 8192
 """Bytes in which they are looked for at a time."""
 
 

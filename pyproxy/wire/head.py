@@ -11,12 +11,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import IPv6Address
+from typing import Final
 
 from pyproxy.errors import Fault, Source
 from pyproxy.settings import HttpOptions, Underscores
 from pyproxy.wire.messages import Headers
 
-METHODS = frozenset(
+METHODS: Final = frozenset(
     b"ACL BIND CHECKOUT CONNECT COPY DELETE GET HEAD LINK LOCK MERGE MKACTIVITY MKCALENDAR MKCOL MOVE MSEARCH NOTIFY "
     b"OPTIONS PATCH POST PROPFIND PROPPATCH PURGE PUT QUERY REBIND REPORT SEARCH SOURCE SUBSCRIBE TRACE UNBIND UNLINK "
     b"UNLOCK UNSUBSCRIBE".split()
@@ -24,46 +25,46 @@ METHODS = frozenset(
 """The methods Envoy's HTTP/1 codec knows; any other is a 400 (``allow_custom_methods`` is off)."""
 
 # Separators of the request line may be runs of blanks and CRs (RFC 9112 section 3; measured), the target has none.
-_REQUEST_LINE = re.compile(rb"([^ \t\r]+)[ \t\r]+([^ \t\r]+)(?:[ \t\r]+([^ \t\r]+))?[ \t\r]*")
-_VERSION = re.compile(rb"HTTP/([0-9])\.([0-9])")
-_STATUS_LINE = re.compile(rb"HTTP/([0-9]\.[0-9])[ \t\r]+\+?([0-9]{1,20})(?:[ \t\r][\t\r\x20-\x7e\x80-\xff]*)?")
+_REQUEST_LINE: Final = re.compile(rb"([^ \t\r]+)[ \t\r]+([^ \t\r]+)(?:[ \t\r]+([^ \t\r]+))?[ \t\r]*")
+_VERSION: Final = re.compile(rb"HTTP/([0-9])\.([0-9])")
+_STATUS_LINE: Final = re.compile(rb"HTTP/([0-9]\.[0-9])[ \t\r]+\+?([0-9]{1,20})(?:[ \t\r][\t\r\x20-\x7e\x80-\xff]*)?")
 
 # RFC 3986 schemes and, behind them, the characters Envoy takes in an authority.
-_ORIGIN_FORM = re.compile(rb"[/*][!-~]*")
-_ABSOLUTE_FORM = re.compile(rb"([A-Za-z][A-Za-z0-9+.\-]*)://([A-Za-z0-9!$%&'()*+,\-.:;=@\[\]_~]*)([/?][!-~]*)?")
+_ORIGIN_FORM: Final = re.compile(rb"[/*][!-~]*")
+_ABSOLUTE_FORM: Final = re.compile(rb"([A-Za-z][A-Za-z0-9+.\-]*)://([A-Za-z0-9!$%&'()*+,\-.:;=@\[\]_~]*)([/?][!-~]*)?")
 # Behind user information, which Envoy drops: a name, or an IPv6 address in brackets, and perhaps a port.
-_HOST_PORT = re.compile(rb"(?:[A-Za-z0-9.\-]+|\[([0-9A-Fa-f:.]+)\])(?::([0-9]{1,5}))?")
-_AUTHORITY_FORM = re.compile(rb"[A-Za-z0-9!$%&'()*+,\-.:;=@\[\]_~]*(?:[/?][!-~]*)?")
+_HOST_PORT: Final = re.compile(rb"(?:[A-Za-z0-9.\-]+|\[([0-9A-Fa-f:.]+)\])(?::([0-9]{1,5}))?")
+_AUTHORITY_FORM: Final = re.compile(rb"[A-Za-z0-9!$%&'()*+,\-.:;=@\[\]_~]*(?:[/?][!-~]*)?")
 
-_BLANK_LINE = re.compile(rb"\n[ \t]\n")
-_TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 section 5.6.2
-_FIELD_VALUE_BAD = re.compile(rb"[^\t\r\x20-\x7e\x80-\xff]")  # RFC 9110 section 5.5; CR has its own check
-_AUTHORITY_BAD = re.compile(rb"[^A-Za-z0-9!$%&'()*+,\-.:;=@\[\]_~]")
-_DIGITS = re.compile(rb"[0-9]+")
+_BLANK_LINE: Final = re.compile(rb"\n[ \t]\n")
+_TOKEN: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 section 5.6.2
+_FIELD_VALUE_BAD: Final = re.compile(rb"[^\t\r\x20-\x7e\x80-\xff]")  # RFC 9110 section 5.5; CR has its own check
+_AUTHORITY_BAD: Final = re.compile(rb"[^A-Za-z0-9!$%&'()*+,\-.:;=@\[\]_~]")
+_DIGITS: Final = re.compile(rb"[0-9]+")
 # A control character is as good as a blank to Envoy until the head is complete, but not between status and reason.
-_STATUS_LINE_SO_FAR = re.compile(
+_STATUS_LINE_SO_FAR: Final = re.compile(
     rb"HTTP/[0-9]\.[0-9][\x00-\x20]+\+?([0-9]{1,20})(?:[\t\x0b\x0c\r ]+(?:[^\x00-\x20].*)?)?", re.DOTALL
 )
-_CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]")
+_CONTROL: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 
-HTTP_09 = -2
+HTTP_09: Final = -2
 """The minor version of a request line of two words."""
 
-NUMBER_LIMIT = 2**64
+NUMBER_LIMIT: Final = 2**64
 """Envoy counts lengths and statuses in 64 bits; measured, 2^63 is taken for a length and 2^64 refused."""
 
-CONTENT_LENGTH_DIGITS = 20
+CONTENT_LENGTH_DIGITS: Final = 20
 """h11's limit, of leading zeros too, for which Envoy has none. int() would raise for thousands of digits."""
 
-MAX_TRAILER_BYTES = 61_440
+MAX_TRAILER_BYTES: Final = 61_440
 """Limit of a request's trailer section (60 KiB, measured)."""
 
-CONNECTION_TOKENS_LIMIT = 10
+CONNECTION_TOKENS_LIMIT: Final = 10
 """A Connection header with ten or more tokens is refused (Envoy, ``MAX_ALLOWED_NOMINATED_HEADERS``)."""
 
 # Where Envoy keeps one entry for a name (its "inline" headers), further lines are joined to the first with a comma
 # and nothing else; any other name keeps a line each. Measured name by name.
-MERGED_REQUEST_HEADERS = frozenset(
+MERGED_REQUEST_HEADERS: Final = frozenset(
     b"accept accept-encoding access-control-request-headers access-control-request-method authorization cache-control "
     b"connection content-encoding content-type expect grpc-accept-encoding grpc-timeout if-match if-modified-since "
     b"if-none-match if-unmodified-since keep-alive origin pragma proxy-connection referer te upgrade user-agent via "
@@ -76,7 +77,7 @@ MERGED_REQUEST_HEADERS = frozenset(
     b"x-envoy-upstream-rq-timeout-alt-response x-envoy-upstream-rq-timeout-ms "
     b"x-envoy-upstream-stream-duration-ms".split()
 )
-MERGED_RESPONSE_HEADERS = frozenset(
+MERGED_RESPONSE_HEADERS: Final = frozenset(
     b"access-control-allow-credentials access-control-allow-headers access-control-allow-methods "
     b"access-control-allow-origin access-control-expose-headers access-control-max-age age cache-control connection "
     b"content-encoding content-length content-type date etag expires grpc-message grpc-status keep-alive "
@@ -92,7 +93,7 @@ def codec_error(detail: str = "http1.codec_error", status: int = 400) -> Fault:
     return Fault(Source.DOWNSTREAM, "codec_error", status, "DPE", detail)
 
 
-PROTOCOL_ERROR = Fault(
+PROTOCOL_ERROR: Final = Fault(
     Source.UPSTREAM, "protocol_error", 502, "UPE", "upstream_reset_before_response_started{protocol_error}"
 )
 """A response that Envoy's codec refuses; the client gets 502 where its response has not begun."""
@@ -368,8 +369,8 @@ def nominated_headers(connection: bytes) -> frozenset[bytes] | None:
     return frozenset(names) - _NOT_NOMINATIONS
 
 
-_NEVER_NOMINATED = frozenset((b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto"))
-_NOT_NOMINATIONS = frozenset((b"close", b"keep-alive", b"upgrade", b"http2-settings", b"connection", b"te"))
+_NEVER_NOMINATED: Final = frozenset((b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto"))
+_NOT_NOMINATIONS: Final = frozenset((b"close", b"keep-alive", b"upgrade", b"http2-settings", b"connection", b"te"))
 
 
 def authority_is_valid(authority: bytes) -> bool:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import replace
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import h11
 
@@ -24,11 +24,11 @@ from pyproxy.wire import head as rules
 from pyproxy.wire.chunked import LAST_CHUNK, BadChunk, ChunkedReader, TrailersTooLarge, last_chunk
 from pyproxy.wire.messages import Headers, RequestHead, ResponseHead
 
-MAX_RESPONSE_HEAD_BYTES = 81_920
+MAX_RESPONSE_HEAD_BYTES: Final = 81_920
 """Envoy's limit of a backend's status line and headers (80 KiB), measured."""
 
-_FRAMING = frozenset((b"content-length", b"transfer-encoding"))
-_HOP_BY_HOP = frozenset((b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"))
+_FRAMING: Final = frozenset((b"content-length", b"transfer-encoding"))
+_HOP_BY_HOP: Final = frozenset((b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"))
 
 
 Ignores = Callable[[bytes], bool]
@@ -379,6 +379,19 @@ class _MessageReader(ABC):
         self._buffer = self._buffer[end:] if end < len(self._buffer) else b""
         return head
 
+    def _whole_head(self, limit: int) -> bytes:
+        """What there is up to the first CRLF CRLF, for the fast lane; empty where that is not within ``limit``."""
+        buffer = self._buffer
+        end = buffer.find(b"\r\n\r\n", max(self._scanned - 3, 0)) + 4
+        if end < 4 or end > limit:
+            return b""
+        return bytes(buffer) if end == len(buffer) else bytes(buffer[:end])
+
+    def _take_whole_head(self, head: bytes) -> None:
+        """``head`` has been understood."""
+        self._scanned = 0
+        self._buffer = self._buffer[len(head) :] if len(head) < len(self._buffer) else b""
+
     def _expect_body(self, length: int | None, *, chunked: bool) -> None:
         self._remaining = length
         if chunked:
@@ -444,6 +457,19 @@ class RequestReader(_MessageReader):
 
         The body of the request before must have been read: ``body_complete``.
         """
+        limit = self._options.max_request_headers_bytes
+        head = self._whole_head(limit)
+        ordinary = fast.request_head(head, self._options) if head else None
+        if ordinary is None:
+            return self._read_any_head(limit)
+        self._take_whole_head(head)
+        self._line_judged = False
+        if self._options.preserve_header_case:
+            ordinary.spellings = rules.spellings(head)
+        self._expect_body(ordinary.content_length or 0, chunked=False)
+        return ordinary
+
+    def _read_any_head(self, limit: int) -> RequestHead | Fault | None:
         buffer = self._buffer
         if not self._scanned and buffer[:1] in (b"\r", b"\n"):
             # RFC 9112 section 2.2: empty lines before a request line are to be ignored.
@@ -453,7 +479,6 @@ class RequestReader(_MessageReader):
         if buffer[0] <= 0x20:
             # Envoy refuses a control character or a blank at once (so TLS), and waits for the line otherwise.
             return rules.codec_error()
-        limit = self._options.max_request_headers_bytes
         head = self._take_head(limit)
         if head is True:
             return rules.codec_error("http1.headers_too_large", 431)
@@ -461,9 +486,7 @@ class RequestReader(_MessageReader):
             return self._check_incomplete()
         assert isinstance(head, bytes)
         self._line_judged = False
-        request: RequestHead | Fault | None = fast.request_head(head, self._options)
-        if request is None:
-            request = parse_request_head(head, self._options, self._ignores)
+        request = parse_request_head(head, self._options, self._ignores)
         if isinstance(request, RequestHead):
             if self._options.preserve_header_case and request.spellings is None:
                 request.spellings = rules.spellings(head)
@@ -528,6 +551,19 @@ class ResponseReader(_MessageReader):
 
     def read_head(self) -> ResponseHead | Fault | None:
         """The next head, interim ones too; ``None`` while it is not complete, or why it can't be understood."""
+        if self._method != b"HEAD" and not self._upgrade:
+            head = self._whole_head(MAX_RESPONSE_HEAD_BYTES)
+            ordinary = fast.response_head(head, self._options) if head else None
+            if ordinary is not None:
+                self._take_whole_head(head)
+                if self._options.preserve_header_case:
+                    ordinary.spellings = rules.spellings(head)
+                length = None if ordinary.until_close else ordinary.content_length or 0
+                self._expect_body(length, chunked=ordinary.chunked)
+                return ordinary
+        return self._read_any_head()
+
+    def _read_any_head(self) -> ResponseHead | Fault | None:
         if not self._buffer:
             return None
         if self._buffer[0] != 0x48:
@@ -543,11 +579,7 @@ class ResponseReader(_MessageReader):
             line = bytes(self._buffer[:line_end]).removesuffix(b"\r")
             return None if rules.may_be_status_line(line) else rules.PROTOCOL_ERROR
         assert isinstance(head, bytes)
-        response: ResponseHead | Fault | None = None
-        if self._method != b"HEAD" and not self._upgrade:
-            response = fast.response_head(head, self._options)
-        if response is None:
-            response = parse_response_head(head, self._method, self._options, upgrade=self._upgrade)
+        response = parse_response_head(head, self._method, self._options, upgrade=self._upgrade)
         if isinstance(response, ResponseHead):
             if self._options.preserve_header_case:
                 response.spellings = rules.spellings(head)
