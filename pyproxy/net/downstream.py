@@ -50,8 +50,6 @@ GONE: Final = Fault(Source.DOWNSTREAM, "downstream_remote_disconnect", 0, "DC", 
 
 _log = logging.getLogger("pyproxy.connection")
 
-_NOT_SERVED: Final = (Phase.EXCESS, Phase.LINGERING, Phase.CLOSED)
-
 
 class DownstreamConnection(ConnectionState):
     """A connection that a listener has accepted. Implements ``asyncio.Protocol``."""
@@ -79,7 +77,7 @@ class DownstreamConnection(ConnectionState):
             self._begin_http()
 
     def data_received(self, data: bytes) -> None:
-        if self._phase in _NOT_SERVED:
+        if not self._is_served():
             if self._phase is Phase.EXCESS:
                 self.stats.downstream_cx_rx_bytes_total += len(data)
                 self._reader.receive(data)
@@ -102,6 +100,11 @@ class DownstreamConnection(ConnectionState):
         if not self._advancing:
             self._unsent = int(self._last_has_body)
             self._advance()
+
+    def _is_served(self) -> bool:
+        """Whether what the client says is still looked at."""
+        phase = self._phase
+        return phase is not Phase.EXCESS and phase is not Phase.LINGERING and phase is not Phase.CLOSED
 
     def _receive_slowly(self, data: bytes) -> None:
         """Take as much at a time as Envoy does: what is refused leaves the rest unread, and is reset (measured)."""
@@ -218,7 +221,7 @@ class DownstreamConnection(ConnectionState):
     def _advance(self) -> None:
         """Go as far as the bytes at hand allow."""
         self._advancing = True
-        while self._phase not in _NOT_SERVED:
+        while self._is_served():
             exchange = self._exchange
             if exchange is None:
                 # A client that does not read its responses gets no further ones into memory.

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 
 class Exchange(ExchangeState):
-    """Answers one request. Implements ``upstream.Requester``."""
+    """Answers one request."""
 
     __slots__ = ()
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from pyproxy.net.requester import Requester
 from pyproxy.net.timing import NEVER
 from pyproxy.observe.request_log import RequestLog
 from pyproxy.observe.stats import EndpointStats, Responses
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 _NAME: Final = re.compile(rb"\r\n[^:\r\n]+:")
 
 
-class ExchangeState:
+class ExchangeState(Requester):
     """The attributes of ``exchange.Exchange``, in one object for one request."""
 
     __slots__ = (

@@ -250,7 +250,10 @@ def _find(head: bytes, needle: bytes) -> bytes | None:
 def format_time(seconds: float) -> bytes:
     """``2026-11-24T10:35:35.923Z``: cut, not rounded, to milliseconds."""
     whole = int(seconds)
-    return b"%b.%03dZ" % (_second_text(whole), int((seconds - whole) * 1000))
+    return _second_text(whole) + _MILLISECONDS[int((seconds - whole) * 1000)]
+
+
+_MILLISECONDS: Final = [b".%03dZ" % number for number in range(1000)]
 
 
 @lru_cache(maxsize=16)

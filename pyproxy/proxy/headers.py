@@ -152,9 +152,16 @@ def upstream_request(request: RequestHead, path: bytes, authority: bytes, header
         framing = replies.CHUNKED
     elif request.content_length is None and request.upgrade is None and request.method not in _NO_BODY_METHODS:
         framing = replies.NO_BODY
-    lines = [b"%b %b HTTP/1.1\r\nhost: %b" % (request.method, path, authority)]
-    lines += [name + b": " + value for name, value in headers]
-    head = b"%b\r\n%b\r\n" % (b"\r\n".join(lines), framing)
+    pieces = [request.method, b" ", path, b" HTTP/1.1\r\nhost: ", authority]
+    for name, value in headers:
+        pieces.append(b"\r\n")
+        pieces.append(name)
+        pieces.append(b": ")
+        pieces.append(value)
+    pieces.append(b"\r\n")
+    pieces.append(framing)
+    pieces.append(b"\r\n")
+    head = b"".join(pieces)
     return head if request.spellings is None else respell(head, request.spellings)
 
 

@@ -127,7 +127,7 @@ def response_head(
     ``server``: OVERWRITE, or ``None`` for PASS_THROUGH. ``framing``: the line that Envoy's codec adds last where the
     head has no length of its own, or nothing.
     """
-    lines: list[bytes] = []
+    pieces = [in_http_10(status_line(status)) if http_10 else status_line(status)]
     has_date = False
     for name, value in headers:
         if name in _SET:
@@ -141,23 +141,25 @@ def response_head(
                     value, request_id = request_id, None
             elif service_time is not None:
                 value, service_time = service_time, None
-        lines.append(name + b": " + value)
+        pieces.append(name)
+        pieces.append(b": ")
+        pieces.append(value)
+        pieces.append(b"\r\n")
     if service_time is not None:
-        lines.append(b"x-envoy-upstream-service-time: " + service_time)
+        pieces += (b"x-envoy-upstream-service-time: ", service_time, b"\r\n")
     if not has_date:
-        lines.append(b"date: " + date)
+        pieces += (b"date: ", date, b"\r\n")
     if server is not None:
-        lines.append(b"server: " + server)
+        pieces += (b"server: ", server, b"\r\n")
     if request_id is not None:
-        lines.append(b"x-request-id: " + request_id)
-    first = status_line(status)
+        pieces += (b"x-request-id: ", request_id, b"\r\n")
     if close:
-        framing = CLOSE + framing
+        pieces.append(CLOSE)
     elif http_10 and status != 101:
-        framing = KEEP_ALIVE + framing
-    if http_10:
-        first = in_http_10(first)
-    return b"%b%b\r\n%b\r\n" % (first, b"\r\n".join(lines), framing)
+        pieces.append(KEEP_ALIVE)
+    pieces.append(framing)
+    pieces.append(b"\r\n")
+    return b"".join(pieces)
 
 
 def local_reply(

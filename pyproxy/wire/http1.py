@@ -407,6 +407,11 @@ class _MessageReader(ABC):
             return self._read_chunks(self._chunks)
         data = self._buffer
         if self._remaining is not None:
+            if isinstance(data, bytes) and len(data) == self._remaining:
+                self._buffer = b""
+                self._remaining = 0
+                self.body_complete = True
+                return data
             if len(data) > self._remaining:
                 self._buffer = data[self._remaining :]
                 data = data[: self._remaining]
