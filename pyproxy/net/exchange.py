@@ -245,7 +245,7 @@ class Exchange(ExchangeState):
             self._route_deadline = self._request_done_at + timeout.seconds
         pool = connection.listener.pool(destination.cluster)
         self.responses = pool.stats.internal if internal else pool.stats.external
-        self._cancel = pool.request(self, request.method, upgrade=request.upgrade is not None)
+        self._cancel = pool.request(self, request.method, upgrade=request.upgrade is not None, now=connection.active_at)
 
     def _queue(self, data: bytes) -> None:
         if self._upstream is not None:

@@ -7,16 +7,35 @@ from typing import ClassVar, Final
 
 from pyproxy.settings import HttpOptions
 
-_VARIANTS: Final = (b"8", b"9", b"a", b"b")
 _UUID_LENGTH: Final = 36
 _VERSION_DIGIT: Final = 14
+_VARIANT_DIGIT: Final = 19
+_DASHES: Final = (8, 13, 18, 23)
+# The two highest bits of that digit are 10, whatever it was.
+_TO_VARIANT: Final = bytes.maketrans(b"0123456789abcdef", b"89ab89ab89ab89ab")
 
 
-def format_request_id(random: bytes) -> bytes:
-    """The UUID of 16 random bytes; their version and variant bits are overwritten."""
+def format_request_ids(random: bytes) -> bytes:
+    """The UUIDs of 16 random bytes each, one behind the other; version and variant bits are overwritten.
+
+    Column by column, each in C: one after the other costs ten times as much.
+    """
     digits = random.hex().encode()
-    variant = _VARIANTS[random[8] & 3]
-    return b"%b-%b-4%b-%b%b-%b" % (digits[:8], digits[8:12], digits[13:16], variant, digits[17:20], digits[20:])
+    count = len(random) // 16
+    ids = bytearray(_UUID_LENGTH * count)
+    column = 0
+    for place in range(_UUID_LENGTH):
+        if place in _DASHES:
+            ids[place::_UUID_LENGTH] = b"-" * count
+            continue
+        if place == _VERSION_DIGIT:
+            ids[place::_UUID_LENGTH] = b"4" * count
+        elif place == _VARIANT_DIGIT:
+            ids[place::_UUID_LENGTH] = digits[column::32].translate(_TO_VARIANT)
+        else:
+            ids[place::_UUID_LENGTH] = digits[column::32]
+        column += 1
+    return bytes(ids)
 
 
 def keep_request_id(sent: bytes | None, *, edge: bool, options: HttpOptions) -> bytes | None:
@@ -37,18 +56,18 @@ def keep_request_id(sent: bytes | None, *, edge: bool, options: HttpOptions) -> 
 class RequestIds:
     """One new request id after the other, from the operating system's randomness, fetched for many at a time."""
 
-    __slots__ = ("_at", "_random")
+    __slots__ = ("_at", "_ids")
 
     BATCH: ClassVar[int] = 256
 
     def __init__(self) -> None:
-        self._random = b""
+        self._ids = b""
         self._at = 0
 
     def next(self) -> bytes:
         """A request id that nobody has seen."""
-        if self._at == len(self._random):
-            self._random = os.urandom(16 * self.BATCH)
+        if self._at == len(self._ids):
+            self._ids = format_request_ids(os.urandom(16 * self.BATCH))
             self._at = 0
-        self._at += 16
-        return format_request_id(self._random[self._at - 16 : self._at])
+        self._at += _UUID_LENGTH
+        return self._ids[self._at - _UUID_LENGTH : self._at]

@@ -12,12 +12,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from random import Random
-from typing import Protocol
+from typing import Final, Protocol
 
 from pyproxy.proxy.route_filters import CompiledRedirect, RouteFilters
 from pyproxy.proxy.router_options import RouteTimeout
 from pyproxy.proxy.string_match import compile_match, compile_regex
 from pyproxy.settings import INVALID_BACKEND, Cluster, PathMatchType, Route, VirtualHost
+
+MAX_AUTHORITIES: Final = 1_000
+MAX_AUTHORITY: Final = 260
+"""Bytes; a name of DNS and a port."""
 
 
 class Request(Protocol):
@@ -201,7 +205,7 @@ class HostRoutes:
 class RouteTable:
     """The virtual hosts of one listener."""
 
-    __slots__ = ("_default", "_exact", "_longest_suffix", "_suffixes")
+    __slots__ = ("_default", "_exact", "_longest_suffix", "_lately", "_suffixes")
 
     def __init__(self, virtual_hosts: Sequence[VirtualHost]) -> None:
         self._exact: dict[bytes, HostRoutes] = {}
@@ -218,14 +222,21 @@ class RouteTable:
                 else:
                     self._exact[domain.lower().encode()] = routes
         self._longest_suffix = max(map(len, self._suffixes), default=0)
+        self._lately: dict[bytes, HostRoutes | None] = {}
+        """By authority as clients wrote it."""
 
     def match(self, authority: bytes, path: bytes, request: Request) -> CompiledRoute | None:
         """The route of a request, or ``None`` (404)."""
-        routes = self._exact.get(authority)
-        if routes is None:
+        if authority in self._lately:
+            routes = self._lately[authority]
+        else:
             routes = self._host(authority)
-            if routes is None:
-                return None
+            if len(self._lately) >= MAX_AUTHORITIES:
+                self._lately.clear()  # clients choose them
+            if len(authority) <= MAX_AUTHORITY:
+                self._lately[authority] = routes
+        if routes is None:
+            return None
         return routes.only or routes.match(path, request)
 
     def _host(self, authority: bytes) -> HostRoutes | None:

@@ -8,16 +8,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyproxy.proxy.request_id import RequestIds, format_request_id, keep_request_id
+from pyproxy.proxy.request_id import RequestIds, format_request_ids, keep_request_id
 from pyproxy.settings import HttpOptions
 
 
-@given(st.binary(min_size=16, max_size=16))
-def test_every_16_bytes_make_a_version_4_uuid(random: bytes) -> None:
-    text = format_request_id(random).decode()
-    uuid = UUID(text)
-    assert (uuid.version, uuid.variant) == (4, RFC_4122)
-    assert str(uuid) == text
+@given(st.lists(st.binary(min_size=16, max_size=16)))
+def test_every_16_bytes_make_a_version_4_uuid(random: list[bytes]) -> None:
+    texts = format_request_ids(b"".join(random)).decode()
+    assert len(texts) == 36 * len(random)
+    for number, its_bytes in enumerate(random):
+        text = texts[36 * number : 36 * (number + 1)]
+        uuid = UUID(text)
+        assert (uuid.version, uuid.variant) == (4, RFC_4122)
+        assert str(uuid) == text
+        kept = UUID(bytes=its_bytes)
+        assert (uuid.time_low, uuid.time_mid, uuid.node) == (kept.time_low, kept.time_mid, kept.node)
 
 
 def test_no_id_comes_twice() -> None:
