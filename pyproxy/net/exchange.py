@@ -239,13 +239,12 @@ class Exchange(ExchangeState):
             )
             internal = (b"x-envoy-internal", b"true") in headers
         self._forwarded = path, authority, headers
-        self._head = head = upstream_request(request, path, authority, headers)
-        self._queue(head)
+        self._queue(upstream_request(request, path, authority, headers))
         if self.request_complete and timeout.seconds:
             self._route_deadline = self._request_done_at + timeout.seconds
         pool = connection.listener.pool(destination.cluster)
         self.responses = pool.stats.internal if internal else pool.stats.external
-        self._cancel = pool.request(self, request.method, upgrade=request.upgrade is not None, now=connection.active_at)
+        self._cancel = pool.request(self, request.method, upgrade=request.upgrade is not None)
 
     def _queue(self, data: bytes) -> None:
         if self._upstream is not None:

@@ -45,7 +45,6 @@ class ExchangeState(Requester):
         "_details",
         "_early",
         "_flag",
-        "_head",
         "_health_check",
         "_host",
         "_adds_length",
@@ -110,8 +109,6 @@ class ExchangeState(Requester):
         self._upstream_local: str | None = None
         self._upstream_remote: str | None = None
         self._host: EndpointStats | None = None
-        self._head = b""
-        """As the backend got it."""
         self._written = b""
         """The head of the response, as the client got it."""
         self._adds_length = False
@@ -163,11 +160,9 @@ class ExchangeState(Requester):
         if origin is not None and origin.from_header:
             remote = format_address(origin.address.decode(), 0)
         path, authority, headers = self._as_it_is()
-        # What went to the backend is there as bytes, in which an operator finds its header fastest.
-        head = self._head or b"".join([b"\r\n%b: %b" % header for header in headers]) + b"\r\n"
         written = self._written
         if connection.listener.settings.http.preserve_header_case:
-            head, written = _lower_names(head), _lower_names(written)
+            written = _lower_names(written)
         return RequestLog(
             connection=connection,
             downstream_remote_address=remote,
@@ -178,7 +173,7 @@ class ExchangeState(Requester):
             protocol=b"HTTP/1.0" if request.http_10 else b"HTTP/1.1",
             headers=request.headers,
             is_admitted=origin is not None,
-            request_head=head,
+            forwarded_headers=headers,
             request_id=self._id if origin is not None else self._sent_id(),
             response_head=written,
             adds_length=self._adds_length,

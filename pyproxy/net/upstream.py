@@ -308,25 +308,24 @@ class ClusterPool:
         self._draining = False
         self._closed = False
 
-    def request(self, requester: Requester, method: bytes, *, upgrade: bool, now: float) -> Callable[[], None]:
+    def request(self, requester: Requester, method: bytes, *, upgrade: bool) -> Callable[[], None]:
         """Find ``requester`` a connection: at once where one is idle, else when there is one.
 
-        ``now``: not later than ``loop.time()``. Returns what to call if the requester does not want one any more.
+        Returns what to call if the requester does not want one any more.
         """
-        host, upstream = self._choose(now)
+        host, upstream = self._choose()
         if upstream is not None:
             self._hand_over(upstream, requester, method, upgrade=upgrade)
             return _nothing
         waiting = _Waiting(requester, method, upgrade=upgrade)
         return partial(self._cancel, waiting) if self._waits(waiting, host) else _nothing
 
-    def _choose(self, now: float) -> tuple[UpstreamHost | None, UpstreamConnection | None]:
+    def _choose(self) -> tuple[UpstreamHost | None, UpstreamConnection | None]:
         """A host, and a connection of its that waits for a request and can take one."""
         host = self._hosts.choose()
         while host is not None and host.idle:
             upstream = host.idle.pop()
-            # uvloop's clock stands still while it handles what came together: this one has been read from just now.
-            if (upstream.idle_since == now and not upstream.closed) or upstream.usable:
+            if upstream.usable:
                 return host, upstream
             upstream.reset()
         return host, None
@@ -374,7 +373,7 @@ class ClusterPool:
                 host.idle.pop().reset()
         unplaced, self._unplaced = self._unplaced, {}
         for waiting in unplaced:
-            chosen, upstream = self._choose(self.now())
+            chosen, upstream = self._choose()
             if upstream is not None:
                 self._hand_over(upstream, waiting.requester, waiting.method, upgrade=waiting.upgrade)
             else:

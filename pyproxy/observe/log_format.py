@@ -1,6 +1,6 @@
 """Access log formats: text with Envoy's %OPERATORS%, or a JSON object of such texts, compiled once to a function.
 
-What a header operator finds is what went over the wire: ``%REQ(X)%`` looks into the head as the backend got it and
+What a header operator finds is what went over the wire: ``%REQ(X)%`` looks at the headers as the backend got them and
 ``%RESP(X)%`` into the one the client got, as Envoy's do once its filters have run. Where there is nothing, text has
 ``-`` and JSON has ``null``. A JSON value that is one operator alone keeps the operator's type; keys are sorted.
 
@@ -21,7 +21,7 @@ from time import gmtime, localtime, strftime
 from typing import Any, ClassVar, Final, TypeAlias, cast
 from uuid import uuid4
 
-from pyproxy.observe.request_log import RequestLog
+from pyproxy.observe.request_log import Headers, RequestLog
 from pyproxy.settings import GATEWAY_ACCESS_LOG
 
 Value: TypeAlias = bytes | str | int | None
@@ -247,6 +247,14 @@ def _find(head: bytes, needle: bytes) -> bytes | None:
     return head[at : head.find(b"\r\n", at)]
 
 
+def _value_of(headers: Headers, name: bytes) -> bytes | None:
+    """The value of the first header called ``name``."""
+    for found, value in headers:
+        if found == name:
+            return value
+    return None
+
+
 def format_time(seconds: float) -> bytes:
     """``2026-11-24T10:35:35.923Z``: cut, not rounded, to milliseconds."""
     whole = int(seconds)
@@ -261,7 +269,12 @@ def _second_text(second: int) -> bytes:
     return b"%04d-%02d-%02dT%02d:%02d:%02d" % gmtime(second)[:6]
 
 
-_NAMES: Final[dict[str, object]] = {"as_json": _as_json, "find": _find, "format_time": format_time}
+_NAMES: Final[dict[str, object]] = {
+    "as_json": _as_json,
+    "find": _find,
+    "format_time": format_time,
+    "value_of": _value_of,
+}
 """What expressions may use."""
 
 
@@ -330,8 +343,7 @@ def _either(operators: list[Operator]) -> Operator:
 
 
 def _find_in_request(name: str) -> Operator:
-    needle = b"\r\n%b: " % name.encode()
-    source = f"find(record.request_head, {needle!r})"
+    source = f"value_of(record.forwarded_headers, {name.encode()!r})"
     return _Expression(source, f"as_json({source})" if name == "x-request-id" else None)
 
 

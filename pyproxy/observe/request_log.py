@@ -6,6 +6,9 @@ import math
 from collections.abc import Sequence
 from typing import Protocol
 
+Headers = list[tuple[bytes, bytes]]
+"""(lower-case name, value)."""
+
 
 class ConnectionLog(Protocol):
     """What a record asks of its downstream connection. Addresses are ``host:port``."""
@@ -33,7 +36,7 @@ class RequestLog:
         protocol: bytes = b"HTTP/1.1",
         headers: Sequence[tuple[bytes, bytes]] = (),
         is_admitted: bool = True,
-        request_head: bytes = b"",
+        forwarded_headers: Headers | None = None,
         request_id: bytes | None = None,
         response_head: bytes = b"",
         adds_length: bool = False,
@@ -67,8 +70,8 @@ class RequestLog:
         """Of the request, as received."""
         self.is_admitted = is_admitted
         """Its scheme and client have been found out."""
-        self.request_head = request_head
-        """As the backend got it, or would have; its header lines alone where it was not forwarded."""
+        self.forwarded_headers = forwarded_headers or []
+        """As the backend got them, or would have."""
         self.request_id = request_id
         self.response_head = response_head
         """As the client got it."""

@@ -1,9 +1,9 @@
 """The fast lane: ordinary heads in one pass, with the very result that the slow lane has for them.
 
-A head is split at its line ends, and each of its lines looked up among those that came lately: clients and backends
-say most of theirs again and again. One pattern says of a new line whether it is ordinary. Whatever is the least bit
-unusual is declined (``None``) and goes to h11 and Envoy's rules in ``wire.http1``. Nothing is ever refused here.
-A property test holds the two lanes to the same result.
+A request's header lines, or a response's head, are looked up among those that came lately, as a whole and then line by
+line: clients and backends say the same again and again, which is what HPACK lives on in HTTP/2. One pattern says of a
+new line whether it is ordinary. Whatever is the least bit unusual is declined (``None``) and goes to h11 and Envoy's
+rules in ``wire.http1``. Nothing is ever refused here. A property test holds the two lanes to the same result.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pyproxy.settings import HttpOptions
 from pyproxy.wire.head import MERGED_RESPONSE_HEADERS
 from pyproxy.wire.messages import Headers, RequestHead, ResponseHead
 
-_REQUEST_LINE: Final = re.compile(rb"(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) (/[!-~]*) HTTP/1\.1")
+_REQUEST_LINE: Final = re.compile(rb"(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) (/[!-~]*) HTTP/1\.1\r\n")
 _STATUS_LINE: Final = re.compile(rb"HTTP/1\.1 ([2-5][0-9][0-9])(?: [\t\x20-\x7e]*)?")
 # A name without underscore, a value of visible characters and blanks; no folds, no bare CR or LF, no controls.
 _FIELD: Final = re.compile(rb"([A-Za-z0-9!#$%&'*+\-.^`|~]+):([\t\x20-\x7e\x80-\xff]*)")
@@ -33,6 +33,9 @@ _MAX_LENGTH_DIGITS: Final = 18
 _MAX_LINES: Final = 4_000
 _MAX_LINE: Final = 200
 """Bytes."""
+_MAX_BLOCKS: Final = 1_000
+_MAX_BLOCK: Final = 1_000
+"""Bytes."""
 
 # What a line is. Plain numbers: enum members cost a look-up each.
 _PLAIN: Final = 0
@@ -47,7 +50,7 @@ _CHUNKED: Final = 6
 class _Line:
     """A header line that has been looked at."""
 
-    __slots__ = ("field", "kind", "name", "number", "value")
+    __slots__ = ("field", "is_secret", "kind", "name", "number", "value")
 
     def __init__(self, kind: int, name: bytes = b"", value: bytes = b"") -> None:
         self.kind = kind
@@ -55,46 +58,73 @@ class _Line:
         self.value = value
         self.field = (name, value)
         self.number = int(value) if kind == _LENGTH else 0
+        self.is_secret = name in _SECRET
 
 
+class _Block:
+    """What all header lines of a head say together, and the status where it is a response's."""
+
+    __slots__ = ("authority", "chunked", "close", "count", "headers", "is_secret", "length", "status")
+
+    def __init__(self) -> None:
+        self.status = 0
+        self.headers: Headers = []
+        self.count = 0
+        """Lines."""
+        self.authority: bytes | None = None
+        self.length: int | None = None
+        self.chunked = False
+        self.close = False
+        self.is_secret = False
+
+
+_request_blocks: Final[dict[bytes, _Block]] = {}
 _request_lines: Final[dict[bytes, _Line]] = {}
+_response_heads: Final[dict[bytes, _Block]] = {}
 _response_lines: Final[dict[bytes, _Line]] = {}
-_statuses: Final[dict[bytes, int]] = {}
 
 
 def request_head(head: bytes, options: HttpOptions) -> RequestHead | None:
     """The result of ``http1.parse_request_head`` for an ordinary ``head``; ``None``: the slow lane is to decide."""
-    lines = head.split(b"\r\n")
-    if len(lines) < 3 or lines[-1] or lines[-2] or len(lines) - 3 > options.max_headers:
+    first = _REQUEST_LINE.match(head)
+    if first is None:
         return None
-    match = _REQUEST_LINE.fullmatch(lines[0])
-    if match is None:
-        return None
-    headers: Headers = []
-    authority: bytes | None = None
-    length: int | None = None
-    close = False
-    seen: set[bytes] = set()
-    for text in lines[1:-2]:
-        line = _request_lines.get(text)
-        if line is None:
-            line = _read_request_line(text)
-        seen.add(line.name)
-        kind = line.kind
-        if kind == _PLAIN:
-            headers.append(line.field)
-        elif kind == _HOST_LINE:
-            authority = line.value
-        elif kind == _LENGTH:
-            length = line.number
-            headers.append(line.field)
-        elif kind == _CLOSE:
-            close = True
-        elif kind == _UNUSUAL:
+    text = head[first.end() :]
+    block = _request_blocks.get(text)
+    if block is None:
+        block = _read_request_block(text)
+        if block is None:
             return None
-    if authority is None or len(seen) != len(lines) - 3:
+    if block.count > options.max_headers:
         return None
-    return RequestHead(match[1], match[2], authority, headers, length, close=close)
+    return RequestHead(first[1], first[2], block.authority, list(block.headers), block.length, close=block.close)
+
+
+def _read_request_block(text: bytes) -> _Block | None:
+    lines = text.split(b"\r\n")
+    if len(lines) < 2 or lines[-1] or lines[-2]:
+        return None
+    block = _Block()
+    block.count = len(lines) - 2
+    seen: set[bytes] = set()
+    for one in lines[:-2]:
+        line = _request_lines.get(one) or _read_request_line(one)
+        seen.add(line.name)
+        block.is_secret |= line.is_secret
+        if line.kind == _PLAIN:
+            block.headers.append(line.field)
+        elif line.kind == _HOST_LINE:
+            block.authority = line.value
+        elif line.kind == _LENGTH:
+            block.length = line.number
+            block.headers.append(line.field)
+        elif line.kind == _CLOSE:
+            block.close = True
+        elif line.kind == _UNUSUAL:
+            return None
+    if block.authority is None or len(seen) != block.count:
+        return None
+    return _remember_block(_request_blocks, text, block)
 
 
 def _read_request_line(text: bytes) -> _Line:
@@ -112,51 +142,54 @@ def _read_request_line(text: bytes) -> _Line:
 
 def response_head(head: bytes, options: HttpOptions) -> ResponseHead | None:
     """The result of ``http1.parse_response_head`` for an ordinary answer to anything but HEAD, or ``None``."""
-    lines = head.split(b"\r\n")
-    if len(lines) < 3 or lines[-1] or lines[-2] or len(lines) - 3 > options.max_headers:
-        return None
-    status = _statuses.get(lines[0])
-    if status is None:
-        status = _read_status_line(lines[0])
-    if status in (0, 204, 304):
-        return None
-    headers: Headers = []
-    length: int | None = None
-    chunked = close = False
-    seen: set[bytes] = set()
-    for text in lines[1:-2]:
-        line = _response_lines.get(text)
-        if line is None:
-            line = _read_response_line(text)
-        kind = line.kind
-        if kind != _UNUSUAL and line.name in seen and line.name in _ONCE_IN_RESPONSES:
+    block = _response_heads.get(head)
+    if block is None:
+        block = _read_response(head)
+        if block is None:
             return None
-        seen.add(line.name)
-        if kind == _PLAIN:
-            headers.append(line.field)
-        elif kind == _LENGTH:
-            length = line.number
-            headers.append(line.field)
-        elif kind == _CHUNKED:
-            chunked = True
-        elif kind == _CLOSE:
-            close = True
-        elif kind == _UNUSUAL:
-            return None
-    if chunked and length is not None:
+    if block.count > options.max_headers:
         return None
     return ResponseHead(
-        status, headers, length, chunked=chunked, until_close=length is None and not chunked, close=close
+        block.status,
+        list(block.headers),
+        block.length,
+        chunked=block.chunked,
+        until_close=block.length is None and not block.chunked,
+        close=block.close,
     )
 
 
-def _read_status_line(text: bytes) -> int:
-    """The status, or 0 if the line is unusual."""
-    found = _STATUS_LINE.fullmatch(text)
-    status = 0 if found is None else int(found[1])
-    if len(_statuses) < _MAX_LINES and len(text) <= _MAX_LINE:
-        _statuses[text] = status
-    return status
+def _read_response(head: bytes) -> _Block | None:
+    lines = head.split(b"\r\n")
+    first = _STATUS_LINE.fullmatch(lines[0])
+    if first is None or len(lines) < 3 or lines[-1] or lines[-2]:
+        return None
+    block = _Block()
+    block.status = int(first[1])
+    if block.status in (204, 304):
+        return None
+    block.count = len(lines) - 3
+    seen: set[bytes] = set()
+    for one in lines[1:-2]:
+        line = _response_lines.get(one) or _read_response_line(one)
+        if line.name in seen and line.name in _ONCE_IN_RESPONSES:
+            return None
+        seen.add(line.name)
+        block.is_secret |= line.is_secret
+        if line.kind == _PLAIN:
+            block.headers.append(line.field)
+        elif line.kind == _LENGTH:
+            block.length = line.number
+            block.headers.append(line.field)
+        elif line.kind == _CHUNKED:
+            block.chunked = True
+        elif line.kind == _CLOSE:
+            block.close = True
+        elif line.kind == _UNUSUAL:
+            return None
+    if block.chunked and block.length is not None:
+        return None
+    return _remember_block(_response_heads, head, block)
 
 
 def _read_response_line(text: bytes) -> _Line:
@@ -184,8 +217,17 @@ def _kind(name: bytes, value: bytes) -> int:
 
 def _remember(lines: dict[bytes, _Line], text: bytes, line: _Line) -> _Line:
     """Keep ``line`` for the next head that has it, unless it is long or a secret; all are forgotten now and then."""
-    if len(text) <= _MAX_LINE and line.name not in _SECRET:
+    if len(text) <= _MAX_LINE and not line.is_secret:
         if len(lines) >= _MAX_LINES:
             lines.clear()
         lines[text] = line
     return line
+
+
+def _remember_block(blocks: dict[bytes, _Block], text: bytes, block: _Block) -> _Block:
+    """The same for a block."""
+    if len(text) <= _MAX_BLOCK and not block.is_secret:
+        if len(blocks) >= _MAX_BLOCKS:
+            blocks.clear()
+        blocks[text] = block
+    return block

@@ -385,7 +385,8 @@ class _MessageReader(ABC):
         end = buffer.find(b"\r\n\r\n", max(self._scanned - 3, 0)) + 4
         if end < 4 or end > limit:
             return b""
-        return bytes(buffer) if end == len(buffer) else bytes(buffer[:end])
+        head = buffer if end == len(buffer) else buffer[:end]
+        return head if isinstance(head, bytes) else bytes(head)
 
     def _take_whole_head(self, head: bytes) -> None:
         """``head`` has been understood."""

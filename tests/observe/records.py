@@ -28,10 +28,13 @@ def forwarded() -> RequestLog:
         method=b"GET",
         path=b"/a?b",
         authority=b"h.example",
-        request_head=(
-            b"GET /a?b HTTP/1.1\r\nhost: h.example\r\nuser-agent: test\r\nx-a: 1\r\nx-a: 2\r\n"
-            b"x-forwarded-for: 203.0.113.7\r\nx-request-id: an-id\r\n\r\n"
-        ),
+        forwarded_headers=[
+            (b"user-agent", b"test"),
+            (b"x-a", b"1"),
+            (b"x-a", b"2"),
+            (b"x-forwarded-for", b"203.0.113.7"),
+            (b"x-request-id", b"an-id"),
+        ],
         request_id=b"an-id",
         response_head=b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nx-backend: 1\r\n\r\n",
         response_code=200,

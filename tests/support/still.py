@@ -105,7 +105,7 @@ class StillPool:
         self.stats = ClusterStats()
         self._listener = listener
 
-    def request(self, requester: Requester, method: bytes, *, upgrade: bool, now: float) -> Callable[[], None]:
+    def request(self, requester: Requester, method: bytes, *, upgrade: bool) -> Callable[[], None]:
         listener = self._listener
         listener.requester, listener.upstream = requester, FakeUpstream()
         requester.on_upstream_ready(cast("UpstreamConnection", listener.upstream))
