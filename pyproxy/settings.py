@@ -8,10 +8,12 @@ and the comments beside each default say where Envoy Gateway or Envoy takes it f
 
 from __future__ import annotations
 
+import copyreg
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
 from ipaddress import IPv4Network, IPv6Network
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -468,3 +470,13 @@ class Settings:
     """Envoy's ``--service-cluster``: ``<namespace>/<gateway>``."""
     max_active_downstream_connections: int = 50_000
     """global_downstream_max_connections; Envoy Gateway writes 50000."""
+
+
+def _as_call(one: Any) -> tuple[type[Any], tuple[Any, ...]]:
+    return type(one), tuple([getattr(one, field.name) for field in fields(one)])
+
+
+# Settings go to other processes. Unpickling calls the classes: what is compiled and frozen can't be filled otherwise.
+for _one in list(globals().values()):
+    if isinstance(_one, type) and is_dataclass(_one):
+        copyreg.pickle(_one, _as_call)

@@ -273,8 +273,7 @@ class DownstreamConnection(ConnectionState):
         self._phase = Phase.EXCHANGE
         self._exchange = Exchange(self, head, self._active_at)
         self._exchange.start()
-        if self._exchange is not None:
-            self.reschedule()
+        self.reschedule()
         return True
 
     def _begin_stream(self) -> None:

@@ -21,8 +21,7 @@ from pyproxy.net.hosts import has_names
 from pyproxy.net.tally import Tally
 from pyproxy.net.timing import NEVER, HttpDate
 from pyproxy.net.upstream import ClusterPool, cluster_stats
-from pyproxy.observe.access_log import AccessLog
-from pyproxy.observe.request_log import RequestLog
+from pyproxy.observe.request_log import RecordWriter, RequestLog
 from pyproxy.observe.stats import HealthCheckStats, ProxyProtocolStats, Stats
 from pyproxy.proxy.client_address import identify
 from pyproxy.proxy.headers import HeaderRules
@@ -59,7 +58,7 @@ class HttpListener:
         *,
         loop: asyncio.AbstractEventLoop,
         node_address: str,
-        access_log: AccessLog | None,
+        access_log: RecordWriter | None,
         stats: Stats | None = None,
         node_cluster: str = "",
         global_connections: GlobalConnections | None = None,

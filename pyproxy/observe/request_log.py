@@ -21,6 +21,13 @@ class ConnectionLog(Protocol):
     direct_local_address: str
 
 
+class RecordWriter(Protocol):
+    """What takes records: an access log, or who tests."""
+
+    def write(self, record: RequestLog) -> None:
+        """Take one; never blocks."""
+
+
 class RequestLog:
     """One request, or what could not be read as one."""
 

@@ -85,7 +85,7 @@ def http_listener(settings: Listener, log: Log) -> HttpListener:
         settings,
         loop=asyncio.get_running_loop(),
         node_address="192.0.2.9",
-        access_log=log,  # type: ignore[arg-type]  # it has the one method that is used
+        access_log=log,
     )
 
 

@@ -121,7 +121,7 @@ class StillListener(HttpListener):
             loop=cast("asyncio.AbstractEventLoop", loop),
             node_address="192.0.2.9",
             node_cluster="default/eg",
-            access_log=log,  # type: ignore[arg-type]  # it has the one method that is used
+            access_log=log,
         )
         self.requester: Requester
         self.upstream: FakeUpstream
