@@ -33,7 +33,7 @@ def describe() -> str:
 def versions(bench_python: Path) -> dict[str, str]:
     """Of all that takes part. ``bench_python``: the interpreter of the Python peers."""
     found = {
-        "pyproxy": __version__,
+        "pyproxy": f"{__version__} (compiled)",
         "Python": f"{platform.python_version()} ({_build()})",
         "uvloop": version("uvloop"),
         "Envoy": _says([str(find_envoy()), "--version"], r"/([0-9.]+)/"),

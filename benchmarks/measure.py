@@ -50,6 +50,15 @@ end
 wrk checks the first request that it is given, and does not send it; there it wants no PROXY header.
 """
 
+HEADS_THAT_DIFFER = """\
+local number = 0
+request = function()
+  number = number + 1
+  return "GET / HTTP/1.1\\r\\nHost: www.example.com\\r\\nX-Number: " .. number .. "\\r\\n\\r\\n"
+end
+"""
+"""No request's header lines have been there before: what is remembered of them helps nobody."""
+
 ROUTES = """\
 local count, number = {count}, 0
 request = function()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks import measure
 from benchmarks.measure import CPU, REQUESTS_A_SECOND, Figures
-from benchmarks.subjects import PLAIN, SIZES, SUBJECTS, Started, Subject, Work
+from benchmarks.subjects import NOT_COMPILED, PLAIN, SIZES, SUBJECTS, Started, Subject, Work
 
 NATIVE = tuple(subject for subject in SUBJECTS if not subject.is_python)
 TWO = NATIVE[:2]
@@ -89,6 +89,11 @@ def _keep_alive(means: Means, subject: Started, _: float) -> Figures:
     return measure.wrk(subject, means.seconds, means.load_core)
 
 
+def _heads_that_differ(means: Means, subject: Started, _: float) -> Figures:
+    script = means.script("differ.lua", measure.HEADS_THAT_DIFFER)
+    return measure.wrk(subject, means.seconds, means.load_core, script=script)
+
+
 def _by_h2load(means: Means, subject: Started, _: float) -> Figures:
     return measure.h2load(subject, means.seconds, means.load_core)
 
@@ -147,7 +152,15 @@ def _routes(means: Means, subject: Started, count: float) -> Figures:
     return measure.wrk(subject, means.seconds, means.load_core, script=script)
 
 
-KEEP_ALIVE = Scenario("keep-alive GET", "By wrk: 64 connections, a 12-byte response", _keep_alive)
+KEEP_ALIVE = Scenario(
+    "keep-alive GET", "By wrk: 64 connections, a 12-byte response", _keep_alive, (*NATIVE, NOT_COMPILED)
+)
+HEADS_THAT_DIFFER = Scenario(
+    "keep-alive GET, heads differ",
+    "The same, each request with a header line that has not been there before",
+    _heads_that_differ,
+    TWO,
+)
 BY_H2LOAD = Scenario("keep-alive GET, h2load", "By h2load --h1: 64 connections, a 12-byte response", _by_h2load)
 NEW_CONNECTIONS = Scenario(
     "new connections",
@@ -192,5 +205,6 @@ CURVES = (
              "workers", lambda count: Work(workers=int(count)), all_cores=True),
 )  # fmt: skip
 SCENARIOS = (
-    KEEP_ALIVE, BY_H2LOAD, NEW_CONNECTIONS, DOWNLOAD, UPLOAD, OPEN_LOOP, IDLE, START, PYTHON_PEERS, *CURVES,
+    KEEP_ALIVE, HEADS_THAT_DIFFER, BY_H2LOAD, NEW_CONNECTIONS, DOWNLOAD, UPLOAD, OPEN_LOOP, IDLE, START, PYTHON_PEERS,
+    *CURVES,
 )  # fmt: skip

@@ -16,6 +16,8 @@ from pyproxy.policy.release import Release
 from tests.support.processes import PYPROXY, Running, running, wait_for_port
 
 PEERS = Path(__file__).parent / "peers"
+COMPILED = Path(__file__).parents[1] / ".venv-compiled/bin/python"
+"""The interpreter that has pyproxy as its wheel with the compiled data path; ``make bench`` sees to it."""
 SIZES = (0, 1_000, 16_000, 256_000, 1_000_000, 10_000_000, 100_000_000)
 """Bytes of the bodies that the backend has."""
 
@@ -112,11 +114,19 @@ def backend(folder: Path, core: str) -> Iterator[int]:
 
 
 def _pyproxy(place: Place, work: Work, port: int) -> Sequence[str | Path]:
+    return [COMPILED, "-P", "-m", "pyproxy", *_pyproxy_arguments(place, work, port)]
+
+
+def _pyproxy_not_compiled(place: Place, work: Work, port: int) -> Sequence[str | Path]:
+    return [*PYPROXY, *_pyproxy_arguments(place, work, port)]
+
+
+def _pyproxy_arguments(place: Place, work: Work, port: int) -> Sequence[str | Path]:
     file = place.folder / f"pyproxy-{port}.yaml"
     file.write_text(_resources(place, work, port))
     log = place.folder / f"pyproxy-{port}.log"
     flags = ["--release", "v1.9", "--admin", "off", "--workers", str(work.workers)]
-    return [*PYPROXY, "serve", "-f", file, *flags, "--access-log", log]
+    return ["serve", "-f", file, *flags, "--access-log", log]
 
 
 def _envoy(place: Place, work: Work, port: int) -> Sequence[str | Path]:
@@ -169,6 +179,7 @@ def _proxy_py(place: Place, work: Work, port: int) -> Sequence[str | Path]:
 
 
 PYPROXY_ITSELF = Subject("pyproxy", _pyproxy)
+NOT_COMPILED = Subject("pyproxy, not compiled", _pyproxy_not_compiled)
 ENVOY = Subject("Envoy", _envoy)
 SUBJECTS = (
     PYPROXY_ITSELF,

@@ -60,6 +60,7 @@ TESTED_ELSEWHERE = {
     "server/clusters.py": "server/test_admin.py",
     "server/query.py": "server/test_admin.py",
     "wire/messages.py": "wire/test_http1.py",
+    "wire/upgrade.py": "wire/test_http1.py",
 }
 
 

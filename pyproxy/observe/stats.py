@@ -32,14 +32,9 @@ Collected = dict[str, int]
 # Kinds by metadata, not by annotation: what is compiled knows both aliases as int.
 
 
-def gauge(value: int = 0) -> Any:
-    """A field that is a gauge; other whole numbers are counters."""
-    return field(default=value, metadata={"kind": "gauge"})
-
-
-def unshown(value: int) -> Any:
-    """A field that is no stat."""
-    return field(default=value, metadata={"kind": "unshown"})
+def gauge(value: int = 0, kind: str = "gauge") -> Any:
+    """A field that is a gauge, or another ``kind`` of number; those without a kind are counters."""
+    return field(default=value, metadata={"kind": kind})
 
 
 MAX_REQUESTS = 1024
@@ -124,10 +119,8 @@ class _Scope:
 
     def histograms(self) -> Iterator[Histogram]:
         """Those of this scope."""
-        for one in fields(self):  # type: ignore[arg-type]  # as above
-            value = getattr(self, one.name)
-            if isinstance(value, Histogram):
-                yield value
+        values = [getattr(self, one.name) for one in fields(self)]  # type: ignore[arg-type]  # as above
+        return iter([value for value in values if isinstance(value, Histogram)])
 
 
 @dataclass(slots=True)
@@ -148,7 +141,7 @@ class HealthCheckStats(_Scope):
 
     ok: Counter = 0
     failed: Counter = 0
-    begun: int = unshown(0)
+    begun: int = gauge(0, "no stat")
     """Requests that are health checks; those whose body never comes are not answered."""
 
     def never(self) -> str:
@@ -384,9 +377,9 @@ class ClusterStats(_Scope):
     """By address, ``host:port``."""
     members: frozenset[str] = frozenset()
     """The endpoints that there are now."""
-    max_connections: int = unshown(1024)
+    max_connections: int = gauge(1024, "no stat")
     """This and the next: the circuit breakers' limits."""
-    max_pending_requests: int = unshown(1024)
+    max_pending_requests: int = gauge(1024, "no stat")
     internal: Responses = field(default_factory=Responses)
     """To internal requests."""
     external: Responses = field(default_factory=Responses)

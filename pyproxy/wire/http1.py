@@ -11,7 +11,6 @@ Heads are stateless: a whole head (``parse_request_head``, ``parse_response_head
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import replace
 from typing import ClassVar, Final
 
@@ -23,16 +22,13 @@ from pyproxy.wire import fast
 from pyproxy.wire import head as rules
 from pyproxy.wire.chunked import LAST_CHUNK, BadChunk, ChunkedReader, TrailersTooLarge, last_chunk
 from pyproxy.wire.messages import Headers, RequestHead, ResponseHead
+from pyproxy.wire.upgrade import Ignores, asks_for, wanted_upgrade, without_ignored
 
 MAX_RESPONSE_HEAD_BYTES: Final = 81_920
 """Envoy's limit of a backend's status line and headers (80 KiB), measured."""
 
 _FRAMING: Final = frozenset((b"content-length", b"transfer-encoding"))
 _HOP_BY_HOP: Final = frozenset((b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"))
-
-
-Ignores = Callable[[bytes], bool]
-"""Whether a protocol in Upgrade is overlooked (``ignore_http_11_upgrade``)."""
 
 
 def parse_request_head(head: bytes, options: HttpOptions, ignores: Ignores | None = None) -> RequestHead | Fault:
@@ -68,9 +64,9 @@ def _judge(
 ) -> RequestHead | Fault:
     """What stands in a head whose lines are right."""
     method, target, minor = request_line
-    upgrade = _wanted_upgrade(fields)
+    upgrade = wanted_upgrade(fields)
     if upgrade is not None and ignores is not None:
-        fields, upgrade = _without_ignored(fields, upgrade, ignores)
+        fields, upgrade = without_ignored(fields, upgrade, ignores)
     if method == b"CONNECT" and any(n == b"content-length" and v.strip(b"0") for n, v in fields):
         return rules.codec_error("http1.body_disallowed")
     if framing == "both":
@@ -150,35 +146,6 @@ def _simple_request(line: bytes, method: bytes, target: bytes, options: HttpOpti
     return RequestHead(method, path, authority, [], minor_version=-1, close=True, spellings={})
 
 
-def _without_ignored(fields: Headers, upgrade: bytes, ignores: Ignores) -> tuple[Headers, bytes | None]:
-    """The headers, and what they ask for, without the protocols in Upgrade that are to be overlooked (measured)."""
-    protocols = [protocol for part in upgrade.split(b",") if (protocol := part.strip(b" \t"))]
-    kept = [protocol for protocol in protocols if not ignores(protocol)]
-    if len(kept) == len(protocols):
-        return fields, upgrade
-    at = next(index for index, field in enumerate(fields) if field[0] == b"upgrade")
-    others = [field for field in fields if field[0] != b"upgrade"]
-    if not kept:
-        return others, None
-    left = b",".join(kept)
-    return [*others[:at], (b"upgrade", left), *others[at:]], left
-
-
-def _wanted_upgrade(fields: Headers) -> bytes | None:
-    """The Upgrade header of a request whose Connection header names it; ``h2c`` is ignored, as Envoy does."""
-    if _asks_for(fields, b"h2c") or not _asks_for(fields, None):
-        return None
-    return b",".join(value for name, value in fields if name == b"upgrade")
-
-
-def _asks_for(fields: Headers, protocol: bytes | None) -> bool:
-    """Whether Connection names Upgrade and there is one, for ``protocol`` or, without it, for any."""
-    values = [value for name, value in fields if name == b"upgrade"]
-    if not values or (protocol is not None and b",".join(values).lower() != protocol):
-        return False
-    return any(b"upgrade" in rules.tokens(value) for name, value in fields if name == b"connection")
-
-
 def _grammar(method: bytes, target: bytes, fields: Headers, *, has_host: bool) -> Headers | Fault:
     """h11's verdict on a head whose lines are in their plainest form; it is stricter about two Hosts and the like."""
     connection = h11.Connection(h11.SERVER, max_incomplete_event_size=1 << 20)
@@ -215,7 +182,7 @@ def _clean_request(request: RequestHead, nominated: frozenset[bytes]) -> Request
     dropped = _HOP_BY_HOP
     if request.upgrade is not None:
         dropped = frozenset((b"keep-alive", b"proxy-connection", b"transfer-encoding"))
-    elif _asks_for(headers, b"h2c"):
+    elif asks_for(headers, b"h2c"):
         dropped = _HOP_BY_HOP | {b"http2-settings"}
     cleaned: Headers = []
     for name, value in headers:
@@ -280,7 +247,7 @@ def parse_response_head(
     if status < 200 or status == 204:
         dropped = _HOP_BY_HOP | {b"content-length"}
     if upgrade:
-        response.upgrade = _asks_for(headers, None)
+        response.upgrade = asks_for(headers, None)
         if response.upgrade and status < 200 and status != 101:
             # Envoy takes it for the answer, and sends what follows in chunks without a head before them.
             return rules.PROTOCOL_ERROR

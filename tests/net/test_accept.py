@@ -41,6 +41,7 @@ def connected(address: tuple[str, int], count: int) -> Iterator[list[socket.sock
 
 @pytest.mark.enforces("spec.connection.maxAcceptPerSocketEvent")
 @pytest.mark.parametrize(("per_event", "turns"), [(1, [1] * 5), (2, [2, 2, 1]), (None, [5])])
+@pytest.mark.interpreted
 def test_how_many_are_accepted_before_others_get_their_turn(
     loop_name: str, per_event: int | None, turns: list[int]
 ) -> None:

@@ -6,11 +6,15 @@ import json
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from pyproxy.net.inspection import MAX_REQUESTS, RecentRequests, describe_connection
 from pyproxy.settings import Endpoint, ProxyProtocol
 from tests.support.prefaces import LOAD_BALANCERS
 from tests.support.scenario import GET, settings_for
 from tests.support.still import Still
+
+pytestmark = pytest.mark.interpreted
 
 PLAIN = settings_for(Endpoint("198.51.100.1", 80))
 

@@ -13,6 +13,8 @@ from pyproxy.wire.messages import ResponseHead
 from tests.support.scenario import GET, settings_for
 from tests.support.still import Still
 
+pytestmark = pytest.mark.interpreted
+
 BASE = settings_for(Endpoint("198.51.100.1", 80))
 POST = b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\n"
 UPGRADE = b"GET / HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"

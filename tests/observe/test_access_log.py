@@ -33,6 +33,7 @@ def test_lines_go_to_standard_output(capfd: pytest.CaptureFixture[str]) -> None:
     assert capfd.readouterr().out == "204\n"
 
 
+@pytest.mark.interpreted
 def test_a_reader_who_stops_reading_costs_lines_not_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(access_log, "MAX_QUEUED", 5000)
     pipe = tmp_path / "pipe"

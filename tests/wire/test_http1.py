@@ -310,6 +310,7 @@ def test_a_request_line_is_judged_as_soon_as_it_is_whole() -> None:
     assert fault.status == 426
 
 
+@pytest.mark.interpreted
 def test_a_request_line_is_judged_once_however_slowly_the_head_comes(monkeypatch: pytest.MonkeyPatch) -> None:
     judged: list[bytes] = []
 
