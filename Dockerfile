@@ -1,8 +1,12 @@
 # syntax=docker/dockerfile:1
 FROM python:3.13-slim AS build
+RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev
 WORKDIR /src
-COPY requirements.lock pyproject.toml README.md LICENSE ./
+COPY requirements.lock pyproject.toml hatch_build.py README.md LICENSE ./
+COPY scripts/compile_data_path.py scripts/
 COPY pyproxy pyproxy
+# The data path is compiled.
+ENV HATCH_BUILD_HOOKS_ENABLE=1
 RUN python -m venv /opt/pyproxy \
  && /opt/pyproxy/bin/pip install --no-cache-dir --require-hashes -r requirements.lock \
  && /opt/pyproxy/bin/pip install --no-cache-dir --no-deps .

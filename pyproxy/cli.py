@@ -18,6 +18,7 @@ from pyproxy import __version__
 from pyproxy.errors import PolicyError, PolicyErrors
 from pyproxy.policy.load import Loaded, load, load_statuses
 from pyproxy.policy.release import Release
+from pyproxy.wire import fast
 
 EXIT_CONFIGURATION = 1
 EXIT_CANNOT_START = 3
@@ -47,8 +48,11 @@ def _release(function: Callable[..., Any]) -> Callable[..., Any]:
     )(function)
 
 
+_DATA_PATH = "its data path is Python" if fast.__file__.endswith(".py") else "its data path is compiled"
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "PYPROXY"})
-@click.version_option(__version__, prog_name="pyproxy")
+@click.version_option(f"{__version__} ({_DATA_PATH})", prog_name="pyproxy")
 def main() -> None:
     """Do on this machine what Envoy Gateway's ClientTrafficPolicy makes an Envoy listener do."""
 

@@ -44,7 +44,7 @@ def test_what_the_image_copies_is_there() -> None:
 
 @pytest.mark.timeout(600)
 def test_the_images_pip_lines_work_in_a_clean_venv(tmp_path: Path) -> None:
-    lines = [part.strip() for line in instructions("RUN") for part in line.split("&&")]
+    lines = [part.strip() for line in instructions("RUN") for part in line.split("&&") if "apt-get" not in line]
     assert lines[0] == "python -m venv /opt/pyproxy"
     venv.create(tmp_path / "venv", with_pip=True)
     for line in lines[1:]:
