@@ -6,7 +6,7 @@ in ``policy/fields.toml``, the source of the function that enforces a field, the
 
 from __future__ import annotations
 
-import inspect
+import ast
 import re
 import textwrap
 import tomllib
@@ -14,9 +14,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib import import_module, resources
+from importlib import resources
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -80,11 +79,22 @@ def held() -> Held:
 def source(target: str) -> str:
     """``pyproxy/net/sockets.py:41`` of ``net.sockets:apply_keepalive``."""
     module, _, path = target.partition(":")
-    found: Any = import_module(f"pyproxy.{module}")
+    file = PACKAGE / f"{module.replace('.', '/')}.py"
+    # Out of the text: what is compiled can't say where its source is.
+    found: ast.AST = _syntax(file)
     for part in path.split("."):
-        found = getattr(found, part)
-    file = Path(inspect.getfile(found)).relative_to(PACKAGE.parent)
-    return f"{file}:{inspect.getsourcelines(found)[1]}"
+        found = next(one for one in ast.iter_child_nodes(found) if isinstance(one, _NAMED) and one.name == part)
+    assert isinstance(found, _NAMED)
+    line = min(one.lineno for one in (found, *found.decorator_list))
+    return f"{file.relative_to(PACKAGE.parent)}:{line}"
+
+
+_NAMED = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+
+
+@cache
+def _syntax(file: Path) -> ast.Module:
+    return ast.parse(file.read_text())
 
 
 # -- pyproxy fields --------------------------------------------------------------------------------------------

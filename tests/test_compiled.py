@@ -1,4 +1,4 @@
-"""The data path compiles, and Envoy's verdict on what is compiled is the same. ``make compiled`` runs far more of it."""
+"""The data path compiles, and Envoy says the same of what is compiled. ``make compiled`` runs far more of it."""
 
 from __future__ import annotations
 

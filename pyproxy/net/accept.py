@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from pyproxy.net import sockets
 from pyproxy.net.tally import ConnectionIds, Tally
@@ -151,6 +151,6 @@ class Acceptor:
         self._loop.call_exception_handler({"message": "can't accept connections", "exception": error})
 
 
-def _address(name: tuple[str, int]) -> tuple[str, int]:
+def _address(name: tuple[Any, ...]) -> tuple[str, int]:
     """Without what IPv6 adds to it."""
     return name[0], name[1]
