@@ -123,7 +123,7 @@ def _read_v1(buffer: bytes) -> Accepted | Rejected | None:
 def _read_unusual_v1(buffer: bytes) -> Accepted | Rejected | None:
     end = buffer.find(b"\r\n", 0, V1_MAX_LINE)
     if end < 0:
-        return Rejected("line too long", 1) if len(buffer) >= V1_MAX_LINE else None
+        return Rejected("line too long", 1) if len(buffer) > V1_MAX_LINE else None
     fields = buffer[:end].rstrip(b" \t\r\n\v\f").split(b" ")
     if len(fields) > 1 and fields[1] == b"UNKNOWN":
         return Accepted(1, end + 2)

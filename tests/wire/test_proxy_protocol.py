@@ -215,3 +215,9 @@ def test_a_bad_command_or_transport_is_refused_with_the_addresses(
     header = b"\r\n\r\n\x00\r\nQUIT\n" + bytes((version_command, family, 0, addresses + 4))
     assert preface.receive(header + bytes(addresses - 1)) is None
     assert isinstance(preface.receive(b"\x00"), Rejected)
+
+
+def test_a_version_1_line_without_an_end_is_too_long_with_its_109th_byte() -> None:
+    preface = Preface(ProxyProtocol())
+    assert preface.receive(b"PROXY UNKNOWN " + b"x" * 94) is None  # Envoy waits here too (measured)
+    assert isinstance(preface.receive(b"x"), Rejected)
