@@ -136,3 +136,39 @@ def test_both_lanes_agree_on_damaged_heads(damage: bytes, at: int, cut: int) -> 
     head = CURL[:at] + damage + CURL[at + cut :]
     found = fast.request_head(head, OPTIONS)
     assert found is None or (head.find(b"\r\n\r\n") == len(head) - 4 and found == parse_request_head(head, OPTIONS))
+
+
+def test_what_is_remembered_is_the_same_and_nobody_elses() -> None:
+    first, again = fast.request_head(CURL, OPTIONS), fast.request_head(CURL, OPTIONS)
+    assert first == again == parse_request_head(CURL, OPTIONS)
+    assert first is not None
+    first.headers.append((b"a", b"b"))
+    assert fast.request_head(CURL, OPTIONS) == again
+    answer = fast.response_head(NGINX, OPTIONS)
+    assert answer is not None
+    answer.headers.clear()
+    assert fast.response_head(NGINX, OPTIONS) == parse_response_head(NGINX, b"GET", OPTIONS)
+
+
+@pytest.mark.parametrize("name", [b"Authorization", b"Cookie", b"Proxy-Authorization", b"Set-Cookie"])
+def test_credentials_are_not_remembered(name: bytes) -> None:
+    secret = b"\r\n%b: a-secret\r\n\r\n" % name
+    assert fast.request_head(CURL.replace(b"\r\n\r\n", secret), OPTIONS) is not None
+    assert fast.response_head(NGINX.replace(b"\r\n\r\n", secret), OPTIONS) is not None
+    for memory in (fast._request_blocks, fast._request_lines, fast._response_heads, fast._response_lines):
+        assert memory
+        assert not any(b"a-secret" in known for known in memory)
+
+
+def test_what_is_remembered_is_bounded() -> None:
+    for number in range(5_000):
+        line = b"\r\nX-Number: %d\r\n\r\n" % number
+        assert fast.request_head(CURL.replace(b"\r\n\r\n", line), OPTIONS) is not None
+        assert fast.response_head(NGINX.replace(b"\r\n\r\n", line), OPTIONS) is not None
+    long = b"\r\nX-Long: %b\r\n\r\n" % (b"x" * 2_000)
+    assert fast.request_head(CURL.replace(b"\r\n\r\n", long), OPTIONS) is not None
+    assert len(fast._request_blocks) <= 1_000
+    assert len(fast._response_heads) <= 1_000
+    assert len(fast._request_lines) <= 4_000
+    assert len(fast._response_lines) <= 4_000
+    assert not any(len(known) > 1_000 for known in fast._request_blocks)
