@@ -16,7 +16,7 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 
-class CompiledDataPath(BuildHookInterface):  # type: ignore[misc]
+class CompiledDataPath(BuildHookInterface):  # type: ignore[misc]  # hatchling is only where wheels are built
     """The hook. Its configuration has ``mypy``, a pinned requirement."""
 
     def dependencies(self) -> list[str]:

@@ -15,7 +15,7 @@ from pyproxy.proxy.headers import forwarded_headers
 from pyproxy.proxy.router_options import RouterOptions, RouteTimeout, router_options
 from pyproxy.settings import Cluster
 from pyproxy.wire.address import format_address
-from pyproxy.wire.messages import Headers, RequestHead
+from pyproxy.wire.messages import Headers, RequestHead, first_value
 
 if TYPE_CHECKING:
     from pyproxy.net.downstream import DownstreamConnection
@@ -212,10 +212,7 @@ class ExchangeState(Requester):
         return self._id if self._origin is not None else self._sent_id()
 
     def _sent_id(self) -> bytes | None:
-        for name, value in self.request.headers:
-            if name == b"x-request-id":
-                return value
-        return None
+        return first_value(self.request.headers, b"x-request-id")
 
 
 def _lower_names(head: bytes) -> bytes:

@@ -566,13 +566,4 @@ _WITH_ARGUMENT: Final[dict[str, Callable[[str | None], Operator]]] = {
     "UPSTREAM_METADATA": _some_parameter,
     **{f"{start}_ADDRESS_WITHOUT_PORT": _without_port(address) for start, address in _ADDRESSES.items()},
 }
-_CUTS = (
-    "CLUSTER_METADATA",
-    "DYNAMIC_METADATA",
-    "ENVIRONMENT",
-    "FILTER_STATE",
-    "METADATA",
-    "REQ",
-    "RESP",
-    "TRAILER",
-)
+_CUTS = ("CLUSTER_METADATA", "DYNAMIC_METADATA", "ENVIRONMENT", "FILTER_STATE", "METADATA", "REQ", "RESP", "TRAILER")

@@ -15,7 +15,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 
 from pyproxy.settings import ClientAddressOptions, CustomHeaderDetection, XffDetection
 from pyproxy.wire.address import ScopeIndex, format_ip, parse_ip
-from pyproxy.wire.messages import Headers
+from pyproxy.wire.messages import Headers, first_value
 
 MAX_XFF_ENTRIES = 20
 """With more addresses than these in X-Forwarded-For, Envoy looks for no trusted one."""
@@ -87,7 +87,7 @@ def locate(headers: Headers, client: Client, options: ClientAddressOptions) -> O
     """The Origin of a request with ``headers``; ``None`` if it is to be refused with the detection's reject_status."""
     if not options.use_remote_address or options.xff_num_trusted_hops:
         return _detect(headers, client, options)
-    if client.alone.internal and _find(headers, b"x-forwarded-for") is None:
+    if client.alone.internal and first_value(headers, b"x-forwarded-for") is None:
         return client.alone
     return client.forwarded
 
@@ -98,7 +98,7 @@ def trusts_forwarded_proto(options: ClientAddressOptions) -> bool:
 
 
 def _detect(headers: Headers, client: Client, options: ClientAddressOptions) -> Origin | None:
-    forwarded_for = _find(headers, b"x-forwarded-for")
+    forwarded_for = first_value(headers, b"x-forwarded-for")
     detection = options.detection
     ip: _Ip | None = None
     appended: bytes | None = client.forwarded_for
@@ -110,7 +110,7 @@ def _detect(headers: Headers, client: Client, options: ClientAddressOptions) -> 
         if options.skip_xff_append:
             appended = None
     elif isinstance(detection, CustomHeaderDetection):
-        ip = parse_ip(_find(headers, detection.header_name) or b"", client.scope_index)
+        ip = parse_ip(first_value(headers, detection.header_name) or b"", client.scope_index)
         if ip is None and detection.reject_status is not None:
             return None
         alone, appended = True, None
@@ -169,13 +169,6 @@ def _from_trusted(
         if ip is None or not in_networks(ip, cidrs):
             break
     return ip, len(entries) == 1
-
-
-def _find(headers: Headers, name: bytes) -> bytes | None:
-    for found, value in headers:
-        if found == name:
-            return value
-    return None
 
 
 def is_loopback(ip: _Ip) -> bool:

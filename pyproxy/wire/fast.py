@@ -77,6 +77,20 @@ class _Block:
         self.close = False
         self.is_secret = False
 
+    def add(self, line: _Line) -> None:
+        """One more line, which is not an unusual one."""
+        self.is_secret |= line.is_secret
+        if line.kind == _PLAIN or line.kind == _LENGTH:
+            self.headers.append(line.field)
+        if line.kind == _LENGTH:
+            self.length = line.number
+        elif line.kind == _HOST_LINE:
+            self.authority = line.value
+        elif line.kind == _CHUNKED:
+            self.chunked = True
+        elif line.kind == _CLOSE:
+            self.close = True
+
 
 _request_blocks: Final[dict[bytes, _Block]] = {}
 _request_lines: Final[dict[bytes, _Line]] = {}
@@ -109,19 +123,10 @@ def _read_request_block(text: bytes) -> _Block | None:
     seen: set[bytes] = set()
     for one in lines[:-2]:
         line = _request_lines.get(one) or _read_request_line(one)
-        seen.add(line.name)
-        block.is_secret |= line.is_secret
-        if line.kind == _PLAIN:
-            block.headers.append(line.field)
-        elif line.kind == _HOST_LINE:
-            block.authority = line.value
-        elif line.kind == _LENGTH:
-            block.length = line.number
-            block.headers.append(line.field)
-        elif line.kind == _CLOSE:
-            block.close = True
-        elif line.kind == _UNUSUAL:
+        if line.kind == _UNUSUAL:
             return None
+        seen.add(line.name)
+        block.add(line)
     if block.authority is None or len(seen) != block.count:
         return None
     return _remember_block(_request_blocks, text, block)
@@ -172,21 +177,10 @@ def _read_response(head: bytes) -> _Block | None:
     seen: set[bytes] = set()
     for one in lines[1:-2]:
         line = _response_lines.get(one) or _read_response_line(one)
-        if line.name in seen and line.name in _ONCE_IN_RESPONSES:
+        if line.kind == _UNUSUAL or (line.name in seen and line.name in _ONCE_IN_RESPONSES):
             return None
         seen.add(line.name)
-        block.is_secret |= line.is_secret
-        if line.kind == _PLAIN:
-            block.headers.append(line.field)
-        elif line.kind == _LENGTH:
-            block.length = line.number
-            block.headers.append(line.field)
-        elif line.kind == _CHUNKED:
-            block.chunked = True
-        elif line.kind == _CLOSE:
-            block.close = True
-        elif line.kind == _UNUSUAL:
-            return None
+        block.add(line)
     if block.chunked and block.length is not None:
         return None
     return _remember_block(_response_heads, head, block)

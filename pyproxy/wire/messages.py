@@ -13,6 +13,14 @@ Headers = list[tuple[bytes, bytes]]
 """(lower-case name, value) in the order of the wire; a name may come more than once."""
 
 
+def first_value(headers: Headers, name: bytes) -> bytes | None:
+    """The value of the first header called ``name``."""
+    for found, value in headers:
+        if found == name:
+            return value
+    return None
+
+
 @dataclass(slots=True, init=False)  # a written-out __init__ is compiled, a generated one is not
 class RequestHead:
     """One request, valid by Envoy's rules."""
